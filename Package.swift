@@ -1,0 +1,87 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every target is held to the same rules: Swift 6, strict memory safety, no warning. `Lifetimes` lets our own
+// `~Copyable` owners hand out a `Span` instead of a pointer.
+let swiftSettings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableExperimentalFeature("Lifetimes"),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+// The two small tools need nothing at run time; the daemon needs glibc (name resolution loads nsswitch modules) but
+// no Swift runtime. Debug builds, tests and sanitizers stay ordinary.
+let staticExecutable: [LinkerSetting] = [
+  .unsafeFlags(
+    ["-static-executable", "-Xlinker", "-s", "-Xlinker", "--gc-sections"], .when(configuration: .release))
+]
+let staticRuntime: [LinkerSetting] = [
+  .unsafeFlags(
+    ["-static-stdlib", "-Xlinker", "-s", "-Xlinker", "--gc-sections"], .when(configuration: .release))
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func program(_ name: String, _ dependencies: [Target.Dependency], _ linking: [LinkerSetting]) -> Target {
+  .executableTarget(
+    name: name, dependencies: dependencies, swiftSettings: swiftSettings, linkerSettings: linking)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+// Dependencies point strictly down this list. Tests/ProjectTests owns the table of allowed imports and fails when a
+// source file reaches past it.
+let package = Package(
+  name: "openclaw-bus",
+  targets: [
+    .target(name: "CLinux"),
+    library("Bytes", ["CLinux"]),
+    library("System", ["CLinux", "Bytes"]),
+    library("JSON", ["Bytes"]),
+    library("RESP", ["Bytes"]),
+    library("Message", ["JSON", "Bytes"]),
+    library("Ring", ["System", "Bytes"]),
+    library("Outbox", ["System", "Bytes"]),
+    library("EventLoop", ["System", "CLinux", "Bytes"]),
+    library("Network", ["EventLoop", "System", "CLinux", "Bytes"]),
+    library("RedisLink", ["Network", "EventLoop", "RESP", "System", "Bytes"]),
+    library("Settings", ["JSON", "Message", "System", "Bytes"]),
+    library("Inbox", ["Ring", "Message", "JSON", "System", "Bytes"]),
+    library("Terminal", ["Settings", "Message", "System", "Bytes"]),
+    library(
+      "Daemon",
+      ["RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "Settings", "System", "Bytes"]),
+    program("clawd", ["Daemon", "Terminal", "Settings", "System", "Bytes"], staticRuntime),
+    program(
+      "clawq", ["Inbox", "Ring", "Terminal", "Settings", "Outbox", "Message", "JSON", "System", "Bytes"],
+      staticExecutable),
+    program(
+      "clawsend", ["Inbox", "Outbox", "Ring", "Message", "Terminal", "Settings", "System", "Bytes"],
+      staticExecutable),
+    tests("BytesTests", ["Bytes"]),
+    tests("SystemTests", ["System", "Bytes"]),
+    tests("JSONTests", ["JSON", "Bytes"]),
+    tests("MessageTests", ["Message", "JSON", "Bytes"]),
+    tests("RESPTests", ["RESP", "Bytes"]),
+    tests("RingTests", ["Ring", "System", "Bytes"]),
+    tests("OutboxTests", ["Outbox", "System", "Bytes"]),
+    tests("EventLoopTests", ["EventLoop", "System", "Bytes"]),
+    tests("NetworkTests", ["Network", "EventLoop", "System", "Bytes"]),
+    tests("RedisLinkTests", ["RedisLink", "Network", "EventLoop", "RESP", "System", "Bytes"]),
+    tests("SettingsTests", ["Settings", "JSON", "Message", "System", "Bytes"]),
+    tests("InboxTests", ["Inbox", "Ring", "Message", "JSON", "System", "Bytes"]),
+    tests("TerminalTests", ["Terminal", "Settings", "Message", "System", "Bytes"]),
+    tests(
+      "DaemonTests",
+      ["Daemon", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "Settings", "System", "Bytes"]),
+    tests("ProjectTests", []),
+  ]
+)

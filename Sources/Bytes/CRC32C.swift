@@ -1,0 +1,43 @@
+internal import CLinux
+
+/// CRC-32C (Castagnoli; RFC 3720 appendix B.4): reflected polynomial 0x82F63B78, start and end inverted.
+///
+/// The processor's instruction where it has one (asked once), else a table: both give the same values.
+package struct CRC32C: Sendable {
+  private var state: UInt32 = ~0
+
+  package init() {}
+
+  /// The checksum of the bytes given so far.
+  package var value: UInt32 { ~state }
+
+  package mutating func update(_ bytes: borrowing Span<UInt8>) {
+    state = Self.hasInstruction ? Self.byInstruction(state, bytes) : Self.byTable(state, bytes)
+  }
+
+  package mutating func update(_ word: UInt64) {
+    unsafe withUnsafeBytes(of: word.littleEndian) { raw in
+      unsafe raw.withMemoryRebound(to: UInt8.self) { unsafe update(Span(_unsafeElements: $0)) }
+    }
+  }
+
+  private static let hasInstruction = clinux_crc32c_available()
+
+  /// Only where the processor has it.
+  static func byInstruction(_ state: UInt32, _ bytes: borrowing Span<UInt8>) -> UInt32 {
+    let count = bytes.count
+    return unsafe bytes.withUnsafeBufferPointer { unsafe clinux_crc32c(state, $0.baseAddress, count) }
+  }
+
+  static func byTable(_ state: UInt32, _ bytes: borrowing Span<UInt8>) -> UInt32 {
+    var state = state
+    for index in 0..<bytes.count {
+      state = table[Int((state ^ UInt32(bytes[index])) & 0xFF)] ^ (state >> 8)
+    }
+    return state
+  }
+
+  private static let table: [UInt32] = (0..<256).map { index in
+    (0..<8).reduce(UInt32(index)) { value, _ in value & 1 == 1 ? 0x82F6_3B78 ^ (value >> 1) : value >> 1 }
+  }
+}

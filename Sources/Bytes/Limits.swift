@@ -1,0 +1,57 @@
+/// Every size limit of the project stands here, with the relations between them checked by `Limits.relationsHold`.
+///
+/// All values are bytes unless the name says otherwise.
+package enum Limits {
+  /// The largest encoded object a sender may give, by default (`max_message_bytes`).
+  package static let defaultMessageBytes = 256 * 1024
+  /// The range that `max_message_bytes` may be set to.
+  package static let messageBytesRange = 1024...(4 * 1024 * 1024)
+  /// What a receiver allows beyond the sender's limit: the `bus` member that the publish script appends.
+  package static let receivedSlack = 256
+
+  /// The capacity of the queue file, by default (`queue_bytes`), and the range it may be set to: powers of two.
+  package static let defaultQueueBytes = 16 * 1024 * 1024
+  package static let queueBytesRange = (64 * 1024)...(1024 * 1024 * 1024)
+  /// The queue holds at least this many of the largest message, so that a reader can work on one while the writer
+  /// overwrites others.
+  package static let queueMessagesAtLeast = 8
+
+  /// Mapped regions of a file start at multiples of this: 16 KiB and 64 KiB pages exist on aarch64.
+  package static let mappingAlignment = 64 * 1024
+
+  /// The outbox's quota: messages and bytes waiting to be sent.
+  package static let outboxMessages = 10_000
+  package static let outboxBytes = 64 * 1024 * 1024
+  /// Messages and bytes in flight to Redis at once.
+  package static let publishBatchMessages = 64
+  package static let publishBatchBytes = 1024 * 1024
+
+  /// RESP: nesting, elements in one frame, and the longest line (simple string, error, number).
+  package static let respDepth = 32
+  package static let respElements = 65_536
+  package static let respLineBytes = 16 * 1024
+
+  /// JSON: nesting of objects and arrays.
+  package static let jsonDepth = 128
+
+  /// An agent's name, in bytes of UTF-8.
+  package static let agentNameBytes = 1...64
+  /// A configuration file larger than this is refused.
+  package static let settingsFileBytes = 1024 * 1024
+  /// A channel's name, in bytes.
+  package static let channelNameBytes = 1...256
+
+  /// How much is asked from a socket at once.
+  package static let socketReadBytes = 256 * 1024
+
+  /// Whether the limits fit each other; a test asserts it.
+  package static var relationsHold: Bool {
+    messageBytesRange.contains(defaultMessageBytes)
+      && queueBytesRange.contains(defaultQueueBytes)
+      && defaultQueueBytes >= queueMessagesAtLeast * (defaultMessageBytes + receivedSlack)
+      && queueBytesRange.upperBound >= queueMessagesAtLeast * (messageBytesRange.upperBound + receivedSlack)
+      && publishBatchBytes >= defaultMessageBytes
+      && outboxBytes >= messageBytesRange.upperBound
+      && queueBytesRange.lowerBound >= mappingAlignment
+  }
+}

@@ -1,0 +1,47 @@
+/// A message id: 48 bits of Unix milliseconds, 80 random bits, 26 characters of Crockford's base 32
+/// (https://github.com/ulid/spec). Fresh random bits each, so ids made in one millisecond are not ordered.
+package struct ULID: Equatable, Hashable, Sendable {
+  package static let characterCount = 26
+  private static let alphabet = Array("0123456789ABCDEFGHJKMNPQRSTVWXYZ".utf8)
+
+  package let high: UInt64
+  package let low: UInt64
+
+  /// - Parameters:
+  ///   - milliseconds: since the Unix epoch; the low 48 bits are used.
+  ///   - random: 128 random bits, of which 80 are used.
+  package init(milliseconds: UInt64, random: (UInt64, UInt64)) {
+    high = (milliseconds << 16) | (random.0 & 0xFFFF)
+    low = random.1
+  }
+
+  /// Appends the 26 characters.
+  package func write(to buffer: inout ByteBuffer) {
+    for index in 0..<Self.characterCount {
+      // The first character holds only the top 3 of 128 bits: 26 * 5 is 130.
+      let shift = 125 - 5 * index
+      let digit: UInt64
+      if shift >= 64 {
+        digit = high >> UInt64(shift - 64)
+      } else if shift > 59 {
+        digit = (high << UInt64(64 - shift)) | (low >> UInt64(shift))
+      } else {
+        digit = low >> UInt64(shift)
+      }
+      buffer.append(Self.alphabet[Int(digit & 31)])
+    }
+  }
+
+  package var text: String {
+    var buffer = ByteBuffer(capacity: Self.characterCount)
+    write(to: &buffer)
+    return String(repairing: buffer.readable)
+  }
+
+  /// Whether `bytes` has the shape of a ULID as this project writes it: 26 upper-case characters, at most 128 bits.
+  package static func isValid(_ bytes: borrowing Span<UInt8>) -> Bool {
+    guard bytes.count == characterCount, bytes[0] <= UInt8(ascii: "7") else { return false }
+    for index in 0..<characterCount where !alphabet.contains(bytes[index]) { return false }
+    return true
+  }
+}

@@ -1,0 +1,65 @@
+// What Glibc's Swift module does not show: epoll, inotify, signalfd, eventfd, futex, open-file-description locks.
+// Constants that are macros or enums of odd types are given plain integer types here, once.
+#ifndef CLINUX_H
+#define CLINUX_H
+
+// No _GNU_SOURCE here: Glibc's Swift module is built without it, and the two must agree on every type. The lock
+// commands it would show are part of the kernel's interface (linux/fcntl.h) on every processor we support.
+#define CLINUX_F_OFD_GETLK 36
+#define CLINUX_F_OFD_SETLK 37
+#define CLINUX_F_OFD_SETLKW 38
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+// openat and fcntl are variadic in C, which Swift does not import.
+static inline int clinux_openat(int folder, const char *path, int flags, unsigned int mode) {
+  return openat(folder, path, flags, mode);
+}
+
+// Open-file-description locks (fcntl(2)): they belong to the open file, not to the process, and die with it.
+static inline int clinux_lock_exclusive(int descriptor) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0};
+  return fcntl(descriptor, CLINUX_F_OFD_SETLK, &lock);
+}
+
+static inline int clinux_lock_exclusive_waiting(int descriptor) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0};
+  return fcntl(descriptor, CLINUX_F_OFD_SETLKW, &lock);
+}
+
+// 1 when someone else holds the lock, 0 when nobody does, -1 with errno. Asking never takes it.
+static inline int clinux_lock_is_held(int descriptor) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0};
+  if (fcntl(descriptor, CLINUX_F_OFD_GETLK, &lock) < 0) return -1;
+  return lock.l_type == F_UNLCK ? 0 : 1;
+}
+
+// futex(2), shared between processes. `timeout` is relative; NULL waits without end.
+static inline long clinux_futex_wait(const uint32_t *word, uint32_t expected, const struct timespec *timeout) {
+  return syscall(SYS_futex, word, FUTEX_WAIT, expected, timeout, NULL, 0);
+}
+
+static inline long clinux_futex_wake_all(const uint32_t *word) {
+  return syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+static const uint32_t clinux_epoll_in = EPOLLIN;
+static const uint32_t clinux_epoll_out = EPOLLOUT;
+static const uint32_t clinux_epoll_error = EPOLLERR;
+static const uint32_t clinux_epoll_hang_up = EPOLLHUP;
+static const uint32_t clinux_epoll_peer_closed = EPOLLRDHUP;
+
+#endif

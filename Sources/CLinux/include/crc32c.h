@@ -1,0 +1,53 @@
+// CRC-32C by the processor's own instruction, which Swift has no name for. `clinux_crc32c_available` is asked once.
+#ifndef CLINUX_CRC32C_H
+#define CLINUX_CRC32C_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+
+static inline bool clinux_crc32c_available(void) {
+  return __builtin_cpu_supports("sse4.2");
+}
+
+__attribute__((target("sse4.2"))) static inline uint32_t
+clinux_crc32c(uint32_t crc, const void *bytes, size_t count) {
+  const unsigned char *next = (const unsigned char *)bytes;
+  uint64_t value = crc;
+  for (; count >= 8; count -= 8, next += 8) {
+    uint64_t word;
+    memcpy(&word, next, 8);
+    value = __builtin_ia32_crc32di(value, word);
+  }
+  for (; count > 0; count--, next++) value = __builtin_ia32_crc32qi((uint32_t)value, *next);
+  return (uint32_t)value;
+}
+
+#elif defined(__aarch64__)
+
+#include <sys/auxv.h>
+
+static inline bool clinux_crc32c_available(void) {
+  return (getauxval(AT_HWCAP) & (1UL << 7)) != 0;  // HWCAP_CRC32
+}
+
+__attribute__((target("crc"))) static inline uint32_t
+clinux_crc32c(uint32_t crc, const void *bytes, size_t count) {
+  const unsigned char *next = (const unsigned char *)bytes;
+  for (; count >= 8; count -= 8, next += 8) {
+    uint64_t word;
+    memcpy(&word, next, 8);
+    crc = __builtin_arm_crc32cd(crc, word);
+  }
+  for (; count > 0; count--, next++) crc = __builtin_arm_crc32cb(crc, *next);
+  return crc;
+}
+
+#else
+#error "openclaw-bus supports x86-64 and aarch64"
+#endif
+
+#endif

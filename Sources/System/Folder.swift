@@ -1,0 +1,153 @@
+internal import CLinux
+internal import Glibc
+
+/// How a file is opened; always close-on-exec and never through a symbolic link.
+package struct OpenMode: OptionSet, Sendable {
+  package let rawValue: Int32
+  package init(rawValue: Int32) { self.rawValue = rawValue }
+
+  package static let readOnly = OpenMode(rawValue: O_RDONLY)
+  package static let writeOnly = OpenMode(rawValue: O_WRONLY)
+  package static let readWrite = OpenMode(rawValue: O_RDWR)
+  package static let create = OpenMode(rawValue: O_CREAT)
+  package static let createNew = OpenMode(rawValue: O_CREAT | O_EXCL)
+  package static let truncate = OpenMode(rawValue: O_TRUNC)
+  /// Never waits: for files that might be pipes.
+  package static let nonBlocking = OpenMode(rawValue: O_NONBLOCK)
+}
+
+/// An open folder. Names inside it are resolved from here, so that a renamed or replaced path cannot redirect us.
+package struct Folder: ~Copyable {
+  package let descriptor: FileDescriptor
+  /// For messages only.
+  package let path: String
+
+  /// Opens an existing folder that is not a symbolic link.
+  package init(_ path: String) throws(SystemError) {
+    descriptor = FileDescriptor(
+      owning: try systemCall("open", path) {
+        unsafe clinux_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
+      })
+    self.path = path
+  }
+
+  /// Opens the folder `name` inside `parent`.
+  package init(_ name: String, in parent: borrowing Folder) throws(SystemError) {
+    let raw = parent.descriptor.raw
+    let path = parent.path + "/" + name
+    descriptor = FileDescriptor(
+      owning: try systemCall("open", path) {
+        unsafe clinux_openat(raw, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
+      })
+    self.path = path
+  }
+
+  /// Opens the folder `name` inside `parent`, making it where it does not exist.
+  package init(making name: String, in parent: borrowing Folder, permissions: UInt32) throws(SystemError) {
+    try parent.makeFolder(name, permissions: permissions)
+    try self.init(name, in: parent)
+  }
+
+  /// Makes the folder `name`; content where it exists already.
+  package func makeFolder(_ name: String, permissions: UInt32) throws(SystemError) {
+    let raw = descriptor.raw
+    do {
+      _ = try systemCall("mkdir", path + "/" + name) { unsafe mkdirat(raw, name, permissions) }
+    } catch  where error.code == EEXIST {
+      return
+    }
+  }
+
+  package func open(_ name: String, _ mode: OpenMode, permissions: UInt32 = 0) throws(SystemError) -> FileDescriptor {
+    let raw = descriptor.raw
+    return FileDescriptor(
+      owning: try systemCall("open", path + "/" + name) {
+        unsafe clinux_openat(raw, name, mode.rawValue | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, permissions)
+      })
+  }
+
+  /// Whether `name` exists, whatever it is.
+  package func contains(_ name: String) throws(SystemError) -> Bool {
+    let raw = descriptor.raw
+    do {
+      var status = stat()
+      _ = try systemCall("fstatat", path + "/" + name) {
+        unsafe fstatat(raw, name, &status, AT_SYMLINK_NOFOLLOW)
+      }
+      return true
+    } catch  where error.code == ENOENT {
+      return false
+    }
+  }
+
+  package func status(of name: String) throws(SystemError) -> FileStatus {
+    let raw = descriptor.raw
+    var status = stat()
+    _ = try systemCall("fstatat", path + "/" + name) {
+      unsafe fstatat(raw, name, &status, AT_SYMLINK_NOFOLLOW)
+    }
+    return FileStatus(status)
+  }
+
+  /// Renames `name` to `newName` in `target`, replacing what stands there.
+  package func rename(_ name: String, to newName: String, in target: borrowing Folder) throws(SystemError) {
+    let from = descriptor.raw
+    let into = target.descriptor.raw
+    _ = try systemCall("rename", path + "/" + name) { unsafe renameat(from, name, into, newName) }
+  }
+
+  package func rename(_ name: String, to newName: String) throws(SystemError) {
+    try rename(name, to: newName, in: self)
+  }
+
+  /// Gives `name` the second name `newName`; false where that exists already.
+  package func link(_ name: String, to newName: String) throws(SystemError) -> Bool {
+    let raw = descriptor.raw
+    do {
+      _ = try systemCall("link", path + "/" + newName) { unsafe linkat(raw, name, raw, newName, 0) }
+      return true
+    } catch  where error.code == EEXIST {
+      return false
+    }
+  }
+
+  /// Removes the file `name`; false where there was none.
+  package func remove(_ name: String) throws(SystemError) -> Bool {
+    let raw = descriptor.raw
+    do {
+      _ = try systemCall("unlink", path + "/" + name) { unsafe unlinkat(raw, name, 0) }
+      return true
+    } catch  where error.code == ENOENT {
+      return false
+    }
+  }
+
+  /// The names inside, without `.` and `..`, in no order. Names that are not UTF-8 are repaired, and so will not be
+  /// found again under the name given.
+  package func names() throws(SystemError) -> [String] {
+    let raw = descriptor.raw
+    // The stream owns its descriptor, and reading it moves an offset: give it one of its own.
+    let own = try systemCall("open", path) { unsafe clinux_openat(raw, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0) }
+    guard let stream = unsafe fdopendir(own) else {
+      let code = errno
+      close(own)
+      throw SystemError(code: code, call: "fdopendir", subject: path)
+    }
+    defer { unsafe closedir(stream) }
+    var names: [String] = []
+    while true {
+      errno = 0
+      guard let entry = unsafe readdir(stream) else {
+        guard errno == 0 else { throw SystemError(code: errno, call: "readdir", subject: path) }
+        return names
+      }
+      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
+        unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+  }
+
+  /// Makes renames and links inside durable.
+  package func sync() throws(SystemError) { try descriptor.sync() }
+}
