@@ -11,28 +11,30 @@ package struct CRC32C: Sendable {
   /// The checksum of the bytes given so far.
   package var value: UInt32 { ~state }
 
-  package mutating func update(_ bytes: borrowing Span<UInt8>) {
+  package mutating func update(_ bytes: RawSpan) {
     state = Self.hasInstruction ? Self.byInstruction(state, bytes) : Self.byTable(state, bytes)
   }
 
+  package mutating func update(_ bytes: borrowing Span<UInt8>) { unsafe update(bytes.bytes) }
+
+  /// The eight bytes of `word` in memory order.
   package mutating func update(_ word: UInt64) {
-    unsafe withUnsafeBytes(of: word.littleEndian) { raw in
-      unsafe raw.withMemoryRebound(to: UInt8.self) { unsafe update(Span(_unsafeElements: $0)) }
-    }
+    let words: InlineArray<1, UInt64> = [word]
+    unsafe update(words.span.bytes)
   }
 
   private static let hasInstruction = clinux_crc32c_available()
 
   /// Only where the processor has it.
-  static func byInstruction(_ state: UInt32, _ bytes: borrowing Span<UInt8>) -> UInt32 {
-    let count = bytes.count
-    return unsafe bytes.withUnsafeBufferPointer { unsafe clinux_crc32c(state, $0.baseAddress, count) }
+  static func byInstruction(_ state: UInt32, _ bytes: RawSpan) -> UInt32 {
+    unsafe bytes.withUnsafeBytes { unsafe clinux_crc32c(state, $0.baseAddress, $0.count) }
   }
 
-  static func byTable(_ state: UInt32, _ bytes: borrowing Span<UInt8>) -> UInt32 {
+  static func byTable(_ state: UInt32, _ bytes: RawSpan) -> UInt32 {
     var state = state
-    for index in 0..<bytes.count {
-      state = table[Int((state ^ UInt32(bytes[index])) & 0xFF)] ^ (state >> 8)
+    for offset in bytes.byteOffsets {
+      let byte = unsafe bytes.unsafeLoad(fromByteOffset: offset, as: UInt8.self)
+      state = table[Int((state ^ UInt32(byte)) & 0xFF)] ^ (state >> 8)
     }
     return state
   }

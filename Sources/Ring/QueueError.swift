@@ -1,0 +1,35 @@
+package import System
+
+/// Why a queue file cannot be used. None of them changes the file.
+package enum QueueError: Error, Equatable, CustomStringConvertible {
+  /// There is no file of this name.
+  case missing(path: String)
+  /// Not a queue file at all.
+  case foreign(path: String)
+  /// Made by a newer version of the programs.
+  case newerVersion(path: String, version: UInt64)
+  /// A queue file whose contents contradict themselves.
+  case damaged(path: String, what: String)
+  /// A system call failed.
+  case system(SystemError)
+  /// The writer went round the whole ring again and again while the reader looked.
+  case overrun(path: String)
+
+  package var description: String {
+    switch self {
+    case .missing(let path): "\(path): no queue here"
+    case .foreign(let path): "\(path): not a queue file of openclaw-bus"
+    case .newerVersion(let path, let version):
+      "\(path): made by a newer version (format \(version); this program knows \(QueueLayout.version))"
+    case .damaged(let path, let what): "\(path): damaged: \(what)"
+    case .system(let error): error.description
+    case .overrun(let path): "\(path): the queue is written faster than it can be read"
+    }
+  }
+}
+
+/// Why a record was not appended; nothing was written.
+package enum AppendError: Error, Equatable {
+  /// The record would be larger than an eighth of the ring. Both in bytes.
+  case tooLarge(recordBytes: Int, limit: Int)
+}

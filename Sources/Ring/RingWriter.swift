@@ -1,0 +1,158 @@
+internal import Bytes
+internal import Glibc
+internal import Synchronization
+package import System
+
+/// The one writer of a queue file. Whoever makes one holds the writer's lock, on another file.
+///
+/// Appending a record is four steps, and the process may die between any two instructions of them:
+///
+/// 1. `oldest` moves past the records that are about to be overwritten;
+/// 2. `intent` says how far the writer will write; it never decreases;
+/// 3. a release fence, and then the words of the record;
+/// 4. `published` moves over the record: the one store that makes it exist.
+///
+/// Before step 4 nothing has happened that the next start must undo, and after it nothing that it must do.
+package struct RingWriter: ~Copyable {
+  private let file: QueueFile
+  private var oldest: UInt64
+  private var intent: UInt64
+  private var published: UInt64
+  /// The sequence number of the next record.
+  package private(set) var nextSequence: UInt64
+  private var publishedAtWake: UInt64
+  /// How the file came to be open.
+  package internal(set) var outcome = OpeningOutcome.created
+
+  init(file: consuming QueueFile, oldest: UInt64, intent: UInt64, published: UInt64, nextSequence: UInt64) {
+    self.file = file
+    self.oldest = oldest
+    self.intent = intent
+    self.published = published
+    self.nextSequence = nextSequence
+    publishedAtWake = published
+  }
+
+  /// The largest payload, in bytes, that this queue takes.
+  package var largestPayload: Int { RecordLayout.largest(capacity: file.capacity) - RecordLayout.smallest }
+  /// The ring's length in bytes.
+  package var capacity: UInt64 { file.capacity }
+  package var path: String { file.path }
+
+  /// Whether this queue was ever joined to Redis; can only be set.
+  package var wasJoined: Bool {
+    get { file.mapping.loadRelaxed(QueueLayout.flagsOffset) & QueueLayout.joinedFlag != 0 }
+  }
+
+  package func markJoined() {
+    let flags = file.mapping.loadRelaxed(QueueLayout.flagsOffset)
+    file.mapping.storeRelaxed(flags | QueueLayout.joinedFlag, QueueLayout.flagsOffset)
+  }
+
+  /// Appends a sender's object and answers its sequence number. The payload is copied once, from `object` into the
+  /// ring; nothing is allocated.
+  ///
+  /// - Parameter receivedAt: microseconds since the Unix epoch.
+  package mutating func append(
+    message object: borrowing Span<UInt8>, position: StreamPosition = StreamPosition(), receivedAt: UInt64
+  ) throws(AppendError) -> UInt64 {
+    var header = RecordHeader(kind: .message, sequence: nextSequence, span: 1, receivedAt: receivedAt)
+    header.position = position
+    try append(header, object)
+    return header.sequence
+  }
+
+  /// Appends the loss of `count` messages (at least 1), which occupies as many sequence numbers.
+  ///
+  /// - Parameter reason: the raw value of a loss reason.
+  package mutating func append(
+    lossOf count: UInt64, reason: UInt8, position: StreamPosition = StreamPosition(), receivedAt: UInt64
+  ) throws(AppendError) {
+    precondition(count > 0 && count < QueueLayout.positionLimit - nextSequence, "a loss of a possible number")
+    var header = RecordHeader(kind: .loss, sequence: nextSequence, span: count, receivedAt: receivedAt)
+    header.reason = reason
+    header.position = position
+    try append(header, Span())
+  }
+
+  mutating func append(_ header: RecordHeader, _ payload: borrowing Span<UInt8>) throws(AppendError) {
+    var header = header
+    let recordBytes = RecordLayout.recordBytes(payload: payload.count)
+    let limit = RecordLayout.largest(capacity: file.capacity)
+    guard payload.count <= limit, recordBytes <= limit else {
+      throw .tooLarge(recordBytes: recordBytes, limit: limit)
+    }
+    header.length = payload.count
+    let checksum = header.checksum(payload)
+    let start = published
+    let end = start &+ UInt64(recordBytes)
+
+    // 1. and 2.: what the record will overwrite is given up before it is touched.
+    let furthest = max(intent, end)
+    makeRoom(until: furthest)
+    intent = furthest
+    // Release: pairs with the acquire in `QueueFile.isStillWhole`, so that who sees this intent sees `oldest` too.
+    file.mapping.storeReleasing(furthest, QueueLayout.intentOffset)
+
+    // 3. The fence pairs with the one in `QueueFile.isStillWhole`: a reader that saw any of the words below sees the
+    // intent above.
+    atomicMemoryFence(ordering: .releasing)
+    let words = header.words
+    store(words[0] | UInt64(checksum) << 32, start)
+    for index in 1..<RecordLayout.headerWords { store(words[index], start &+ UInt64(index &* 8)) }
+    file.store(payload, at: start &+ UInt64(RecordLayout.headerBytes))
+    store(UInt64(recordBytes), end &- UInt64(RecordLayout.trailerBytes))
+
+    // 4. Release: pairs with the acquire in `QueueFile.bounds`.
+    file.mapping.storeReleasing(end, QueueLayout.publishedOffset)
+    published = end
+    nextSequence = header.nextSequence
+    file.mapping.storeRelaxed(nextSequence, QueueLayout.sequenceOffset)
+    assert(oldest <= published && published <= intent && intent <= oldest &+ file.capacity, "the ring's invariant")
+  }
+
+  @inline(__always)
+  private func store(_ word: UInt64, _ position: UInt64) {
+    file.mapping.storeRelaxed(word, QueueLayout.place(position, file.mask))
+  }
+
+  /// Moves `oldest` over whole records until `end` fits behind it.
+  @inline(__always)
+  private mutating func makeRoom(until end: UInt64) {
+    guard end &- oldest > file.capacity else { return }
+    repeat {
+      let length = Int(file.mapping.loadRelaxed(QueueLayout.place(oldest, file.mask)) & 0xFFFF_FFFF)
+      let recordBytes = RecordLayout.recordBytes(payload: length)
+      if recordBytes > RecordLayout.largest(capacity: file.capacity) || UInt64(recordBytes) > published &- oldest {
+        // Somebody else wrote into the file: the next record's place is unknown, so all of them are given up, and the
+        // readers count them as overwritten.
+        oldest = published
+      } else {
+        oldest &+= UInt64(recordBytes)
+      }
+    } while end &- oldest > file.capacity
+    file.mapping.storeRelaxed(oldest, QueueLayout.oldestOffset)
+  }
+
+  /// Wakes the readers that wait, where something was published since the last call. Once per turn of the loop.
+  package mutating func wakeReaders() {
+    guard published != publishedAtWake else { return }
+    publishedAtWake = published
+    wakeAll()
+  }
+
+  func wakeAll() {
+    // Adding releases; pairs with the acquire in `RingReader.wakeWord`.
+    _ = file.mapping.add(1, QueueLayout.wakeOffset)
+    file.mapping.futexWakeAll(QueueLayout.wakeOffset)
+  }
+
+  /// Publishes the daemon's state on the status page.
+  package func publish(_ status: DaemonStatus) { StatusPage.publish(status, in: file.mapping) }
+
+  /// Makes what was written durable, so that the next start need not doubt it even after the machine went down.
+  package func sync(_ folder: borrowing Folder, _ name: String) throws(SystemError) {
+    let descriptor = try folder.open(name, [.readWrite])
+    try descriptor.sync()
+  }
+}
