@@ -34,7 +34,7 @@ func program(_ name: String, _ dependencies: [Target.Dependency], _ linking: [Li
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .testTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+  .testTarget(name: name, dependencies: dependencies + ["TestSupport"], swiftSettings: swiftSettings)
 }
 
 // Dependencies point strictly down this list. Tests/ProjectTests owns the table of allowed imports and fails when a
@@ -66,12 +66,17 @@ let package = Package(
     program(
       "clawsend", ["Inbox", "Outbox", "Ring", "Message", "Terminal", "Settings", "System", "Bytes"],
       staticExecutable),
+    .target(
+      name: "TestSupport", dependencies: ["System", "Bytes"], path: "Tests/TestSupport", swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "RingStress", dependencies: ["Ring", "System", "Bytes"], path: "Tests/RingStress",
+      swiftSettings: swiftSettings),
     tests("BytesTests", ["Bytes"]),
     tests("SystemTests", ["System", "Bytes"]),
     tests("JSONTests", ["JSON", "Bytes"]),
     tests("MessageTests", ["Message", "JSON", "Bytes"]),
     tests("RESPTests", ["RESP", "Bytes"]),
-    tests("RingTests", ["Ring", "System", "Bytes"]),
+    tests("RingTests", ["RingStress", "Ring", "System", "Bytes"]),
     tests("OutboxTests", ["Outbox", "System", "Bytes"]),
     tests("EventLoopTests", ["EventLoop", "System", "Bytes"]),
     tests("NetworkTests", ["Network", "EventLoop", "System", "Bytes"]),

@@ -1,0 +1,85 @@
+// One writer or one reader of a queue file, at full speed, as a process of its own: what RingTests starts, kills and
+// believes. Each record's payload follows from its sequence number, so a reader can check every byte.
+//
+//   RingStress write FOLDER CAPACITY SECONDS RECORDS   until both are reached, then says good-bye on the status page
+//   RingStress read FOLDER                             until the good-bye; prints delivered, lost, next
+import Bytes
+import Glibc
+import Ring
+import System
+
+func payload(_ sequence: UInt64, into buffer: inout ByteBuffer) {
+  buffer.removeAll()
+  var state = sequence &* 0x9E37_79B9_7F4A_7C15
+  state ^= state >> 29
+  let count = Int(state % 400)
+  for _ in 0..<count {
+    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    buffer.append(UInt8(truncatingIfNeeded: state >> 33))
+  }
+}
+
+func write(_ folder: borrowing Folder, capacity: Int, seconds: UInt64, records: UInt64) throws {
+  var writer = try RingWriter.open("queue.ring", in: folder, capacity: capacity, permissions: 0o600, now: 1)
+  var buffer = ByteBuffer(capacity: 512)
+  let end = SystemClock.monotonic() + .seconds(seconds)
+  while true {
+    for _ in 0..<64 {
+      payload(writer.nextSequence, into: &buffer)
+      _ = try writer.append(message: buffer.readable, receivedAt: writer.nextSequence)
+    }
+    writer.wakeReaders()
+    if writer.nextSequence > records, SystemClock.monotonic() >= end { break }
+  }
+  var status = DaemonStatus(pid: 1, version: 1, startedAt: 1, heartbeatAt: 1)
+  status.isStopped = true
+  status.published = writer.nextSequence
+  writer.publish(status)
+  print(writer.nextSequence)
+}
+
+func read(_ folder: borrowing Folder) throws {
+  var reader = try RingReader.open("queue.ring", in: folder)
+  var delivered: UInt64 = 0
+  var lost: UInt64 = reader.sequence - 1
+  var expected = reader.sequence
+  var buffer = ByteBuffer(capacity: 512)
+  while true {
+    let word = reader.wakeWord
+    let last = reader.daemonStatus
+    switch try reader.next() {
+    case .record(let header):
+      guard header.kind == .message else { continue }
+      payload(header.sequence, into: &buffer)
+      guard header.sequence == expected, header.receivedAt == expected, equal(buffer.readable, reader.payload) else {
+        print("wrong record \(header.sequence) where \(expected) belongs")
+        exit(1)
+      }
+      expected += 1
+      delivered += 1
+    case .overwritten(let count):
+      expected += count
+      lost += count
+    case .end:
+      if let last, last.isStopped, last.published == expected {
+        print(delivered, lost, expected)
+        return
+      }
+      reader.wait(since: word, atMost: .milliseconds(100))
+    }
+  }
+}
+
+let arguments = CommandLine.arguments
+do {
+  let folder = try Folder(arguments[2])
+  switch arguments[1] {
+  case "write":
+    try write(
+      folder, capacity: Int(arguments[3]) ?? 0, seconds: UInt64(arguments[4]) ?? 0, records: UInt64(arguments[5]) ?? 0)
+  default: try read(folder)
+  }
+} catch {
+  print("RingStress: \(error)")
+  exit(1)
+}

@@ -1,0 +1,94 @@
+import Bytes
+import Glibc
+import Ring
+import System
+import TestSupport
+import Testing
+
+@Suite("The queue between processes")
+struct ProcessTests {
+  @Test("Four readers at full speed beside a writer get every record whole, and count exactly what they missed")
+  func readersBesideAWriter() throws {
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    do { _ = try RingWriter.open("queue.ring", in: folder, capacity: 1 << 20, permissions: 0o600, now: 1) }
+    let program = builtProgram("RingStress")
+    let readers = (0..<4).map { _ in TestProcess(program, ["read", temporary.path]) }
+    let writer = TestProcess(program, ["write", temporary.path, "1048576", "20", "1000000"])
+    let written = writer.readOutput()
+    #expect(writer.wait() == 0)
+    let next = try #require(UInt64(written.filter(\.isNumber)))
+    #expect(next > 1_000_000)
+    var delivered: UInt64 = 0
+    for reader in readers {
+      let output = reader.readOutput()
+      #expect(reader.wait() == 0, "\(output)")
+      let numbers = output.split(whereSeparator: \.isWhitespace).compactMap { UInt64($0) }
+      try #require(numbers.count == 3, "\(output)")
+      #expect(numbers[2] == next)
+      #expect(numbers[0] + numbers[1] == next - 1, "every sequence number is delivered or lost")
+      delivered += numbers[0]
+    }
+    #expect(delivered > 0)
+  }
+
+  @Test("kill -9 of the writer at any moment loses no published record and blocks no further one")
+  func killedWriter() throws {
+    var random = SeededGenerator()
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    let program = builtProgram("RingStress")
+    var before: UInt64 = 1
+    var written = 0
+    var round = 0
+    while written < 200, round < 4000 {
+      round += 1
+      let writer = TestProcess(program, ["write", temporary.path, "65536", "600", "0"])
+      usleep(UInt32.random(in: 0...12_000, using: &random))
+      writer.kill()
+      let note: Comment = "round \(round), seed \(random.seed)"
+      guard try folder.contains("queue.ring") else { continue }
+      var reader = try RingReader.open("queue.ring", in: folder)
+      let published = try reader.nextSequence()
+      #expect(published >= before, note)
+      if published > before { written += 1 }
+      let oldest = reader.sequence
+      var count: UInt64 = 0
+      reading: while true {
+        switch try reader.next() {
+        case .record(let header): count += header.span
+        case .overwritten: Issue.record("a record vanished with no writer at work; \(note)")
+        case .end: break reading
+        }
+      }
+      #expect(oldest + count == published, note)
+      var again = try RingWriter.open("queue.ring", in: folder, capacity: 65536, permissions: 0o600, now: 1)
+      #expect(again.outcome == .opened, note)
+      #expect(again.nextSequence == published, note)
+      // The reader that was there before the re-opening goes on with the next record.
+      let next = again.nextSequence
+      var marker = ByteBuffer(capacity: 512)
+      stressPayload(next, into: &marker)
+      #expect(try again.append(message: marker.readable, receivedAt: next) == next, note)
+      guard case .record(let header) = try reader.next() else {
+        Issue.record("the record after the re-opening was not read; \(note)")
+        continue
+      }
+      #expect(header.sequence == next && equal(reader.payload, marker.readable), note)
+      before = next + 1
+    }
+    #expect(written >= 200, "so often the writer must have been killed while it wrote")
+  }
+}
+
+/// The payload that RingStress gives the record `sequence`.
+func stressPayload(_ sequence: UInt64, into buffer: inout ByteBuffer) {
+  buffer.removeAll()
+  var state = sequence &* 0x9E37_79B9_7F4A_7C15
+  state ^= state >> 29
+  let count = Int(state % 400)
+  for _ in 0..<count {
+    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    buffer.append(UInt8(truncatingIfNeeded: state >> 33))
+  }
+}
