@@ -135,6 +135,8 @@ private let malformed: [(String, RESPFault.Reason, Int)] = [
     let full = Array("*2\r\n$4\r\nabcd\r\n$4\r\nabcd\r\n".utf8)
     #expect(full.count == 24)
     #expect(readDripped(full, limits: limits) == .value(.array([.bulk("abcd"), .bulk("abcd")]), byteCount: 24))
+    limits.frameBytes = 23
+    #expect(readDripped(full, limits: limits) == .malformed(.frameTooLong, offset: 14))
     let over = Array("*3\r\n$4\r\nabcd\r\n+a\r\n$4\r\n".utf8)
     #expect(readDripped(over, limits: limits) == .malformed(.frameTooLong, offset: 18))
   }

@@ -80,6 +80,15 @@ private func randomValue(_ random: inout SeededGenerator, depth: Int = 0) -> Val
     #expect(parser.examinedBytes < 32)
   }
 
+  @Test("a line of 16 KiB that drips in byte by byte is looked at once, not once for each byte")
+  func drippedLine() {
+    let value = Value.simple(String(repeating: "x", count: Limits.respLineBytes))
+    let bytes = value.encoded
+    var parser = RESPParser()
+    #expect(parser.read(bytes, upTo: 0...bytes.count) == .value(value, byteCount: bytes.count))
+    #expect(parser.examinedBytes <= 2 * bytes.count)
+  }
+
   @Test("an array of 10,000 that drips in byte by byte is looked at once, not once for each byte")
   func drippedArray() {
     let value = Value.array((0..<10_000).map { .array([.bulk("item"), .integer($0)]) })
