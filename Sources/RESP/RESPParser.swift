@@ -159,13 +159,14 @@ extension RESPParser {
   private mutating func findLineEnd(_ bytes: borrowing Span<UInt8>) throws(RESPFault) -> Int {
     // The scan ends one byte behind the longest line, however much has come.
     let end = min(bytes.count, lineStart + limits.lineBytes + 1)
-    var index = position
+    let first = position
+    var index = first
     while index < end {
       let byte = bytes[index]
       if byte == UInt8(ascii: "\r") || byte == UInt8(ascii: "\n") { break }
       index += 1
     }
-    examinedBytes &+= index - position + 1
+    examinedBytes &+= index - first + 1
     position = index
     guard index - lineStart <= limits.lineBytes else { throw failure(.lineTooLong) }
     guard index < bytes.count else { return lacking(2) }
