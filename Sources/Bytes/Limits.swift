@@ -30,6 +30,10 @@ package enum Limits {
   package static let respDepth = 32
   package static let respElements = 65_536
   package static let respLineBytes = 16 * 1024
+  /// RESP: the longest bulk string is the largest message that any setting allows, so that one over our own setting
+  /// is still read whole and counted as too large. A frame (a page of the stream) holds several.
+  package static let respBulkBytes = messageBytesRange.upperBound + receivedSlack
+  package static let respFrameBytes = 64 * 1024 * 1024
 
   /// JSON: nesting of objects and arrays.
   package static let jsonDepth = 128
@@ -53,5 +57,7 @@ package enum Limits {
       && publishBatchBytes >= defaultMessageBytes
       && outboxBytes >= messageBytesRange.upperBound
       && queueBytesRange.lowerBound >= mappingAlignment
+      && respBulkBytes >= messageBytesRange.upperBound + receivedSlack
+      && respFrameBytes >= 2 * respBulkBytes
   }
 }

@@ -1,0 +1,55 @@
+/// The types of RESP2 and RESP3, each with the byte it begins with
+/// (https://redis.io/docs/latest/develop/reference/protocol-spec/).
+package enum RESPKind: UInt8, BitwiseCopyable, Sendable {
+  case simpleString = 0x2B  // +
+  case simpleError = 0x2D  // -
+  case integer = 0x3A  // :
+  case bulkString = 0x24  // $
+  case array = 0x2A  // *
+  case null = 0x5F  // _   and RESP2's `$-1` and `*-1`
+  case boolean = 0x23  // #
+  case double = 0x2C  // ,
+  case bigNumber = 0x28  // (
+  case bulkError = 0x21  // !
+  case verbatimString = 0x3D  // =
+  case map = 0x25  // %
+  case set = 0x7E  // ~
+  case push = 0x3E  // >
+  /// Checked and dropped by the parser: no node of a frame has this kind.
+  case attribute = 0x7C  // |
+
+  /// A text: simple, bulk or verbatim string.
+  package var isString: Bool { self == .bulkString || self == .simpleString || self == .verbatimString }
+  package var isError: Bool { self == .simpleError || self == .bulkError }
+}
+
+/// One value of a frame. Nodes stand in preorder in one flat list:
+///
+///     *2 ─┬─ :1          index   0      1      2      3      4
+///         └─ *2 ─┬─ +a   node   *2     :1     *2     +a     +b
+///                └─ +b   next    5      2      5      4      5
+///
+/// Invariant: index < next <= the number of nodes; the subtree of a node is index..<next.
+package struct RESPNode: BitwiseCopyable, Sendable {
+  package let kind: RESPKind
+  /// An integer's value, a boolean's 0 or 1, the number of children of an aggregate (two for each entry of a map);
+  /// else 0.
+  package let integer: Int64
+  /// The index of the first node behind this one's subtree.
+  package internal(set) var next: Int
+
+  private let start: Int
+  private let end: Int
+
+  /// The bytes of the value relative to the frame's first byte: a string's or error's text (a verbatim string's
+  /// without its `txt:`), a number as written. Empty for an aggregate and a null.
+  package var payload: Range<Int> { start..<end }
+
+  init(kind: RESPKind, payload: Range<Int>, integer: Int64 = 0, next: Int) {
+    self.kind = kind
+    self.integer = integer
+    self.next = next
+    start = payload.lowerBound
+    end = payload.upperBound
+  }
+}
