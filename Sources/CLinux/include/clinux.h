@@ -12,10 +12,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -61,5 +63,31 @@ static const uint32_t clinux_epoll_out = EPOLLOUT;
 static const uint32_t clinux_epoll_error = EPOLLERR;
 static const uint32_t clinux_epoll_hang_up = EPOLLHUP;
 static const uint32_t clinux_epoll_peer_closed = EPOLLRDHUP;
+static const int clinux_epoll_close_on_exec = EPOLL_CLOEXEC;
+
+// Flags of the descriptors that never wait and do not pass through exec.
+static const int clinux_inotify_flags = IN_NONBLOCK | IN_CLOEXEC;
+static const int clinux_signalfd_flags = SFD_NONBLOCK | SFD_CLOEXEC;
+static const int clinux_eventfd_flags = EFD_NONBLOCK | EFD_CLOEXEC;
+
+static const uint32_t clinux_inotify_moved_in = IN_MOVED_TO;
+static const uint32_t clinux_inotify_created = IN_CREATE;
+static const uint32_t clinux_inotify_self_deleted = IN_DELETE_SELF;
+static const uint32_t clinux_inotify_self_moved = IN_MOVE_SELF;
+static const uint32_t clinux_inotify_ignored = IN_IGNORED;
+static const uint32_t clinux_inotify_unmounted = IN_UNMOUNT;
+static const uint32_t clinux_inotify_overflow = IN_Q_OVERFLOW;
+static const uint32_t clinux_inotify_is_folder = IN_ISDIR;
+static const uint32_t clinux_inotify_only_folder = IN_ONLYDIR;
+
+// ioctl is variadic. Answers 0 and how many bytes could be read now, or -1 with errno.
+static inline int clinux_bytes_to_read(int descriptor, int *count) {
+  return ioctl(descriptor, FIONREAD, count);
+}
+
+// SIG_IGN is a cast that Swift does not import. Answers 0, or -1 with errno.
+static inline int clinux_ignore_signal(int number) {
+  return signal(number, SIG_IGN) == SIG_ERR ? -1 : 0;
+}
 
 #endif

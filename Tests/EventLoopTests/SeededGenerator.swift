@@ -1,0 +1,23 @@
+import Glibc
+
+/// splitmix64, from `TEST_SEED` or a random seed that failures print.
+struct SeededGenerator: RandomNumberGenerator, CustomStringConvertible {
+  let seed: UInt64
+  private var state: UInt64
+
+  init() {
+    let given = unsafe getenv("TEST_SEED").flatMap { unsafe UInt64(String(cString: $0)) }
+    seed = given ?? UInt64.random(in: 0 ... .max)
+    state = seed
+  }
+
+  var description: String { "TEST_SEED=\(seed)" }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
+    return mixed ^ mixed >> 31
+  }
+}
