@@ -45,6 +45,13 @@ package struct FileDescriptor: ~Copyable {
   /// Takes ownership of an open descriptor.
   package init(owning raw: Int32) { self.raw = raw }
 
+  /// Opens the file at `path`, following symbolic links: for files that a person places, not for our own (`Folder.open`).
+  package init(opening path: String, _ mode: OpenMode) throws(SystemError) {
+    raw = try systemCall("open", path) {
+      unsafe clinux_openat(AT_FDCWD, path, mode.rawValue | O_CLOEXEC | O_NOCTTY, 0)
+    }
+  }
+
   deinit { close(raw) }
 
   package func status(_ subject: @autoclosure () -> String = "") throws(SystemError) -> FileStatus {
@@ -109,6 +116,12 @@ package struct FileDescriptor: ~Copyable {
       case .blocked: throw SystemError(code: EAGAIN, call: "read", subject: subject())
       }
     }
+  }
+
+  /// Sets the permission bits (with set-user, set-group and sticky), whatever the creation mask.
+  package func setPermissions(_ permissions: UInt32, _ subject: @autoclosure () -> String = "") throws(SystemError) {
+    let raw = self.raw
+    _ = try systemCall("fchmod", subject()) { fchmod(raw, permissions) }
   }
 
   package func sync() throws(SystemError) {

@@ -48,14 +48,32 @@ package struct Folder: ~Copyable {
     try self.init(name, in: parent)
   }
 
-  /// Makes the folder `name`; content where it exists already.
-  package func makeFolder(_ name: String, permissions: UInt32) throws(SystemError) {
+  /// Makes the folder `name`, with the permissions that the creation mask leaves; false where the name exists already.
+  @discardableResult
+  package func makeFolder(_ name: String, permissions: UInt32) throws(SystemError) -> Bool {
     let raw = descriptor.raw
     do {
       _ = try systemCall("mkdir", path + "/" + name) { unsafe mkdirat(raw, name, permissions) }
+      return true
     } catch  where error.code == EEXIST {
-      return
+      return false
     }
+  }
+
+  /// Makes the folder at `path`, whose parent must exist; false where the path exists already.
+  package static func make(_ path: String, permissions: UInt32) throws(SystemError) -> Bool {
+    do {
+      _ = try systemCall("mkdir", path) { unsafe mkdir(path, permissions) }
+      return true
+    } catch  where error.code == EEXIST {
+      return false
+    }
+  }
+
+  /// Whether `path` itself, not what it points to, is a symbolic link.
+  package static func isSymbolicLink(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
   }
 
   package func open(_ name: String, _ mode: OpenMode, permissions: UInt32 = 0) throws(SystemError) -> FileDescriptor {

@@ -1,0 +1,32 @@
+internal import Glibc
+
+/// What every program does with its three standard descriptors before anything else.
+package enum StandardStreams {
+  /// Makes sure that descriptors 0, 1 and 2 are taken and that a closed pipe is an error, not a signal.
+  ///
+  /// A program started with one of them closed (`clawq get >&-`) would get that number for the next file it opens, and
+  /// then write its output into the queue. A descriptor that is missing is filled with /dev/null opened the wrong way
+  /// round, so that using it fails with EBADF and is noticed.
+  package static func prepare() {
+    for (number, wrongWay) in [(Int32(0), O_WRONLY), (1, O_RDONLY), (2, O_RDONLY)] {
+      guard fcntl(number, F_GETFD) < 0 else { continue }
+      // The lowest free number is the missing one, since those below it are taken by now.
+      _ = unsafe Glibc.open("/dev/null", wrongWay)
+    }
+    ignoreBrokenPipes()
+  }
+
+  /// Writing to a pipe or socket that nobody reads gives EPIPE instead of ending the process.
+  package static func ignoreBrokenPipes() {
+    _ = signal(SIGPIPE, SIG_IGN)
+  }
+
+  /// Whether `descriptor` is a terminal: a person is looking.
+  package static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
+}
+
+/// The permissions that files and folders made from now on do not get (umask(2)).
+package func setCreationMask(_ mask: UInt32) { _ = umask(mask) }
+
+/// The user whose rights this process has.
+package func effectiveUser() -> UInt32 { geteuid() }
