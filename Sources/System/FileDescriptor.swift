@@ -111,6 +111,12 @@ package struct FileDescriptor: ~Copyable {
     }
   }
 
+  /// Sets the permission bits (with set-user, set-group and sticky), whatever the creation mask.
+  package func setPermissions(_ permissions: UInt32, _ subject: @autoclosure () -> String = "") throws(SystemError) {
+    let raw = self.raw
+    _ = try systemCall("fchmod", subject()) { fchmod(raw, permissions) }
+  }
+
   package func sync() throws(SystemError) {
     let raw = self.raw
     _ = try systemCall("fsync") { fsync(raw) }
