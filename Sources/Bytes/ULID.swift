@@ -15,6 +15,20 @@ package struct ULID: Equatable, Hashable, Sendable {
     low = random.1
   }
 
+  /// The id that `bytes` spells, or nil where they do not have the shape `isValid` asks for.
+  package init?(_ bytes: borrowing Span<UInt8>) {
+    guard bytes.count == Self.characterCount, bytes[0] <= UInt8(ascii: "7") else { return nil }
+    var high: UInt64 = 0
+    var low: UInt64 = 0
+    for index in 0..<Self.characterCount {
+      guard let digit = Self.alphabet.firstIndex(of: bytes[index]) else { return nil }
+      high = (high << 5) | (low >> 59)
+      low = (low << 5) | UInt64(digit)
+    }
+    self.high = high
+    self.low = low
+  }
+
   /// Appends the 26 characters.
   package func write(to buffer: inout ByteBuffer) {
     for index in 0..<Self.characterCount {
@@ -40,8 +54,6 @@ package struct ULID: Equatable, Hashable, Sendable {
 
   /// Whether `bytes` has the shape of a ULID as this project writes it: 26 upper-case characters, at most 128 bits.
   package static func isValid(_ bytes: borrowing Span<UInt8>) -> Bool {
-    guard bytes.count == characterCount, bytes[0] <= UInt8(ascii: "7") else { return false }
-    for index in 0..<characterCount where !alphabet.contains(bytes[index]) { return false }
-    return true
+    ULID(bytes) != nil
   }
 }

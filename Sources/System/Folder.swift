@@ -140,32 +140,6 @@ package struct Folder: ~Copyable {
     }
   }
 
-  /// The names inside, without `.` and `..`, in no order. Names that are not UTF-8 are repaired, and so will not be
-  /// found again under the name given.
-  package func names() throws(SystemError) -> [String] {
-    let raw = descriptor.raw
-    // The stream owns its descriptor, and reading it moves an offset: give it one of its own.
-    let own = try systemCall("open", path) { unsafe clinux_openat(raw, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0) }
-    guard let stream = unsafe fdopendir(own) else {
-      let code = errno
-      close(own)
-      throw SystemError(code: code, call: "fdopendir", subject: path)
-    }
-    defer { unsafe closedir(stream) }
-    var names: [String] = []
-    while true {
-      errno = 0
-      guard let entry = unsafe readdir(stream) else {
-        guard errno == 0 else { throw SystemError(code: errno, call: "readdir", subject: path) }
-        return names
-      }
-      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
-        unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
-      }
-      if name != "." && name != ".." { names.append(name) }
-    }
-  }
-
   /// Makes renames and links inside durable.
   package func sync() throws(SystemError) { try descriptor.sync() }
 }

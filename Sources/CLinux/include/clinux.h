@@ -31,6 +31,11 @@ static inline int clinux_openat(int folder, const char *path, int flags, unsigne
   return openat(folder, path, flags, mode);
 }
 
+// renameat2(2) with RENAME_NOREPLACE (1 in linux/fs.h); glibc shows it only under _GNU_SOURCE.
+static inline long clinux_rename_noreplace(int from, const char *name, int to, const char *new_name) {
+  return syscall(SYS_renameat2, from, name, to, new_name, 1);
+}
+
 // Open-file-description locks (fcntl(2)): they belong to the open file, not to the process, and die with it.
 static inline int clinux_lock_exclusive(int descriptor) {
   struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0};
