@@ -4,10 +4,6 @@
 # The clone's own folder, whatever folder the script is called from and through whatever link.
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd -P)
 
-# Everything the build makes, caches included, stays inside the clone.
-swift_caches=(--cache-path "$root/.build/swiftpm/cache" --config-path "$root/.build/swiftpm/configuration"
-  --security-path "$root/.build/swiftpm/security")
-
 swift_minimum=6.2
 
 # complain WORD... : one line on stderr, in the name of the script that runs.
@@ -30,6 +26,20 @@ require_swift() {
     complain "Swift $version is too old: this package needs $swift_minimum or newer. $how"
     exit 69
   fi
+}
+
+# use_scratch : sets $scratch to a new folder with a short path (unix sockets allow 107 bytes) that remove_scratch
+# removes. All temporary files of what we run go there, whether their makers tidy up or not.
+use_scratch() {
+  mkdir -p "$root/.build/home"
+  scratch=$(mktemp -d "${TMPDIR:-/tmp}/openclaw-bus.XXXXXX")
+  export TMPDIR=$scratch
+}
+remove_scratch() { if [[ -n ${scratch-} ]]; then rm -rf "$scratch"; fi; }
+
+# run_swift WORD... : swift, with its caches and settings inside the clone instead of the home folder.
+run_swift() {
+  HOME=$root/.build/home XDG_CACHE_HOME=$root/.build/home/.cache swift "$@" </dev/null
 }
 
 # install_packages PACKAGE... : installs Debian packages, as root or with sudo. Asks no question.
