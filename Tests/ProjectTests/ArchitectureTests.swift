@@ -45,6 +45,16 @@ struct ArchitectureTests {
     }
   }
 
+  @Test("system calls are made in their targets alone, and errno is read in System alone")
+  func systemCallsHaveTheirPlace() {
+    for file in sources {
+      let target = String(file.path.split(separator: "/")[1])
+      let words = Set(file.code.split { !($0.isLetter || $0.isNumber || $0 == "_") })
+      #expect(callsTheSystem.contains(target) || !words.contains("systemCall"), "\(file.path) makes a system call")
+      #expect(target == "System" || !words.contains("errno"), "\(file.path) reads errno")
+    }
+  }
+
   @Test("no test file imports what Package.swift does not declare for it")
   func testsImportOnlyTheDeclared() throws {
     for file in try SourceFile.all(below: "Tests", suffix: ".swift") {
