@@ -1,0 +1,65 @@
+/// The table of allowed imports: which target may see which, from the bottom up. `Package.swift` must declare exactly
+/// these dependencies, and no source file may import anything else: an undeclared import of a transitive target would
+/// compile without a word.
+///
+/// A target may import only what stands above it. To add an edge, add it here and in `Package.swift`, and say in
+/// `Sources/README.md` why the target needs it.
+let importTable: [TargetRule] = [
+  //        target       our targets                                                      system modules
+  TargetRule("CLinux", []),
+  TargetRule("Bytes", ["CLinux"]),
+  TargetRule("System", ["CLinux", "Bytes"], ["Glibc", "Synchronization"]),
+  TargetRule("JSON", ["Bytes"]),
+  TargetRule("RESP", ["Bytes"]),
+  TargetRule("Message", ["JSON", "Bytes"]),
+  TargetRule("Ring", ["System", "Bytes"], ["Glibc", "Synchronization"]),
+  TargetRule("Outbox", ["System", "Bytes"], ["Glibc", "Synchronization"]),
+  TargetRule("EventLoop", ["System", "CLinux", "Bytes"], ["Glibc"]),
+  TargetRule("Network", ["EventLoop", "System", "CLinux", "Bytes"], ["Glibc"]),
+  TargetRule("RedisLink", ["Network", "EventLoop", "RESP", "System", "Bytes"]),
+  TargetRule("Settings", ["JSON", "Message", "System", "Bytes"], ["Glibc"]),
+  TargetRule("Inbox", ["Ring", "Message", "JSON", "System", "Bytes"]),
+  TargetRule("Terminal", ["Settings", "Message", "System", "Bytes"], ["Glibc"]),
+  TargetRule(
+    "Daemon", ["RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "Settings", "System", "Bytes"]),
+  TargetRule("clawd", ["Daemon", "Terminal", "Settings", "System", "Bytes"]),
+  TargetRule(
+    "clawq", ["Inbox", "Ring", "Terminal", "Settings", "Outbox", "Message", "JSON", "System", "Bytes"]),
+  TargetRule(
+    "clawsend", ["Inbox", "Outbox", "Ring", "Message", "Terminal", "Settings", "System", "Bytes"]),
+]
+
+/// What the two small tools must never reach, whether directly or through another target: they open no connection.
+let daemonOnly: Set<String> = ["EventLoop", "Network", "RedisLink", "Daemon"]
+
+/// The targets that may make system calls. The others import Glibc for the names of errors (`ENOENT`) alone.
+let callsTheSystem: Set<String> = ["System", "EventLoop", "Network"]
+
+/// Modules that the tests may import beside the targets they declare.
+let testModules: Set<String> = ["Testing", "Foundation", "Glibc", "Synchronization"]
+
+/// One row of the table.
+struct TargetRule {
+  let name: String
+  /// Our own targets it depends on, as `Package.swift` declares them, and may import.
+  let targets: [String]
+  /// Modules of the system and of the Swift toolchain it may import.
+  let systemModules: [String]
+
+  init(_ name: String, _ targets: [String], _ systemModules: [String] = []) {
+    self.name = name
+    self.targets = targets
+    self.systemModules = systemModules
+  }
+}
+
+/// Every target that `name` reaches, directly or not.
+func reach(of name: String, in table: [TargetRule] = importTable) -> Set<String> {
+  var reached: Set<String> = []
+  var open = [name]
+  while let next = open.popLast() {
+    guard let rule = table.first(where: { $0.name == next }) else { continue }
+    open += rule.targets.filter { reached.insert($0).inserted }
+  }
+  return reached
+}

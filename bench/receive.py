@@ -1,0 +1,112 @@
+"""Messages received from Redis and kept in a file: clawd and its queue file beside a hiredis client.
+
+The publisher, the server and the way of measuring are the same for every subject; only the subscriber differs. The
+publisher waits while more than AHEAD bytes are queued for the subscriber, and its time ends when nothing is queued.
+"""
+
+import json
+import os
+import subprocess
+
+import harness
+
+CHANNEL = "openclaw-chat"
+SIZE = 200  # bytes of a payload
+AHEAD = 8 << 20  # bytes
+FIGURES = {
+    "CPU per message": "microseconds of user and system time of the subscriber",
+    "rate": "messages a second, publisher and server on the same machine",
+    "memory": "MiB, anonymous memory of the subscriber at the end",
+}
+
+
+def anonymous_mebibytes(pid):
+    """RssAnon of the process: the mapped queue file is the page cache's, not the program's."""
+    with open(f"/proc/{pid}/status") as status:
+        for line in status:
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def publish(options, socket):
+    arguments = [options.peers / "publisher", socket, CHANNEL, options.count, SIZE, AHEAD]
+    run = subprocess.run([str(word) for word in arguments], stdout=subprocess.PIPE, check=True)
+    return float(run.stdout)
+
+
+def figures(options, seconds, cpu, memory):
+    return {"CPU per message": cpu / options.count * 1e6, "rate": options.count / seconds, "memory": memory}
+
+
+def hiredis(options, way):
+    with harness.folder() as place, harness.redis_server(options.redis_server, place) as socket:
+        arguments = [options.peers / "hiredis_subscriber", socket, CHANNEL, options.count, place / "messages", way]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with harness.process(arguments, place / "log", **pipes) as child:
+            expect(child, b"ready\n")
+            before = harness.cpu_seconds(child.pid)
+            seconds = publish(options, socket)
+            expect(child, b"done\n")
+            cpu = harness.cpu_seconds(child.pid) - before
+            memory = anonymous_mebibytes(child.pid)
+            size = (place / "messages").stat().st_size
+            if size != options.count * (SIZE + 1):
+                raise SystemExit(f"the file of hiredis_subscriber has {size} bytes")
+            return figures(options, seconds, cpu, memory)
+
+
+def expect(child, line):
+    got = child.stdout.readline()
+    if got != line:
+        raise SystemExit(f"hiredis_subscriber said {got!r} instead of {line!r}")
+
+
+def clawd(options):
+    with harness.folder() as place, harness.redis_server(options.redis_server, place) as socket:
+        environment = {"PATH": os.environ["PATH"], "HOME": str(place)}
+        # Large enough that no record is overwritten: a record is its payload and at most 120 bytes around it.
+        queue = 1 << max(24, (options.count * (SIZE + 120)).bit_length())
+        (place / "config.json").write_text(json.dumps({"redis_url": f"unix://{socket}", "queue_bytes": queue}))
+        common = ["--state-dir", place / "state", "--config", place / "config.json"]
+
+        def status():
+            words = [str(word) for word in [options.programs / "clawq", "status", "--json", *common]]
+            run = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
+            return json.loads(run.stdout) if run.returncode == 0 else {}
+
+        with harness.process([options.programs / "clawd", *common], place / "log", env=environment) as child:
+
+            def ready():
+                if child.poll() is not None:
+                    raise SystemExit("clawd ended by itself:\n" + (place / "log").read_text())
+                return status().get("redis", {}).get("state") == "ready"
+
+            harness.wait_until("clawd connected to Redis", ready)
+            total = status()["total"]
+            before = harness.cpu_seconds(child.pid)
+            seconds = publish(options, socket)
+            harness.wait_until("clawd received all", lambda: status()["total"] - total >= options.count)
+            cpu = harness.cpu_seconds(child.pid) - before
+            memory = anonymous_mebibytes(child.pid)
+            end = status()
+            if end["lost"] != 0 or end["total"] - total != options.count:
+                raise SystemExit(f"not every message is in the queue: {end}")
+            return figures(options, seconds, cpu, memory)
+
+
+def main():
+    options = harness.options(__doc__)
+    subjects = {
+        "clawd": lambda: clawd(options),
+        "hiredis, buffered file": lambda: hiredis(options, "stdio"),
+        "hiredis, write(2) each": lambda: hiredis(options, "write"),
+    }
+    subjects = {name: subject for name, subject in subjects.items() if options.only in name}
+    if not subjects:
+        raise SystemExit(f"no subject is called {options.only!r}")
+    title = f"receive {options.count:,} messages of {SIZE} bytes"
+    harness.report(title, harness.measure(subjects, options.rounds), FIGURES, "clawd", options.json)
+
+
+main()

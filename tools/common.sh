@@ -1,0 +1,133 @@
+# Shared by the scripts in tools/ and bench/: finds the clone, checks Swift, installs what is missing.
+# To be sourced by bash. Each function ends the script with a clear message and an exit code of sysexits(3) if it must.
+
+# The clone's own folder, whatever folder the script is called from and through whatever link.
+root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd -P)
+
+swift_minimum=6.2
+
+# complain WORD... : one line on stderr, in the name of the script that runs.
+complain() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; }
+
+# require_swift : exit 69 unless a Swift of at least $swift_minimum is on the PATH.
+require_swift() {
+  local how="Install Swift $swift_minimum or newer as https://www.swift.org/install says, put it on the PATH, and run this again."
+  if ! command -v swift >/dev/null; then
+    complain "Swift is missing: the programs are written in it and are built on this machine. $how"
+    exit 69
+  fi
+  local version
+  version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9][0-9]*\(\.[0-9][0-9]*\)*\).*/\1/p' | head -n 1)
+  if [[ -z $version ]]; then
+    complain "$(command -v swift) is there but does not run ('swift --version' names no version). $how"
+    exit 69
+  fi
+  if [[ $(printf '%s\n' "$swift_minimum" "$version" | sort -V | head -n 1) != "$swift_minimum" ]]; then
+    complain "Swift $version is too old: this package needs $swift_minimum or newer. $how"
+    exit 69
+  fi
+}
+
+# use_scratch : sets $scratch to a new folder with a short path (unix sockets allow 107 bytes) that remove_scratch
+# removes. All temporary files of what we run go there, whether their makers tidy up or not.
+use_scratch() {
+  mkdir -p "$root/.build/home"
+  scratch=$(mktemp -d "${TMPDIR:-/tmp}/openclaw-bus.XXXXXX")
+  export TMPDIR=$scratch
+}
+remove_scratch() { if [[ -n ${scratch-} ]]; then rm -rf "$scratch"; fi; }
+
+# run_swift WORD... : swift, with its caches and settings inside the clone instead of the home folder.
+run_swift() {
+  HOME=$root/.build/home XDG_CACHE_HOME=$root/.build/home/.cache swift "$@" </dev/null
+}
+
+# install_packages PACKAGE... : installs Debian packages, as root or with sudo. Asks no question.
+install_packages() {
+  local as_root=()
+  if ! command -v apt-get >/dev/null; then
+    complain "this is not a Debian system (no apt-get). Please install the equivalent of: $*"
+    exit 69
+  fi
+  if ((EUID != 0)); then
+    if ! command -v sudo >/dev/null; then
+      complain "these Debian packages are missing and installing them needs root or sudo: $*"
+      exit 69
+    fi
+    as_root=(sudo)
+  fi
+  echo "Installing Debian packages: $*"
+  local log
+  mkdir -p "$root/.build"
+  log=$(mktemp "$root/.build/apt.XXXXXX")
+  if ! { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q update &&
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "$@"; } \
+    >"$log" 2>&1 </dev/null; then
+    tail -n 20 "$log" >&2
+    rm -f "$log"
+    complain "could not install: $*"
+    exit 69
+  fi
+  rm -f "$log"
+}
+
+# find_redis_server : sets $redis_server to a program that runs a Redis server; false when there is none.
+#
+# Debian's package `redis-server` would start a system service on port 6379, which nobody asked for. Its program,
+# though, is only a link to `redis-check-rdb` of the package `redis-tools`: one binary that looks at the name it is
+# called by. So we install `redis-tools`, which starts nothing, and make the link in the clone.
+find_redis_server() {
+  redis_server=$(command -v redis-server) && return
+  local binary
+  binary=$(command -v redis-check-rdb) || return 1
+  mkdir -p "$root/.build/bin"
+  ln -sfn "$binary" "$root/.build/bin/redis-server"
+  redis_server=$root/.build/bin/redis-server
+  "$redis_server" --version >/dev/null 2>&1
+}
+
+# need_redis : $redis_server and redis-cli, installed when missing.
+need_redis() {
+  if ! find_redis_server || ! command -v redis-cli >/dev/null; then
+    install_packages redis-tools
+    hash -r
+    if ! find_redis_server; then
+      complain "no redis-server to be found, also after installing redis-tools"
+      exit 69
+    fi
+  fi
+}
+
+# need_python : Python packages of tools/requirements.txt in $root/.venv, as $python. Debian forbids pip to install
+# into the system (PEP 668), so there is no way but a virtual environment.
+need_python() {
+  local wanted=$root/tools/requirements.txt stamp=$root/.venv/requirements.txt missing=()
+  python=$root/.venv/bin/python
+  if "$python" -c '' 2>/dev/null && cmp -s "$wanted" "$stamp"; then return; fi
+  command -v python3 >/dev/null || missing+=(python3)
+  python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+  if ((${#missing[@]})); then install_packages "${missing[@]}"; fi
+  echo "Installing the Python packages of tools/requirements.txt into .venv"
+  rm -rf "$root/.venv"
+  if ! { python3 -m venv "$root/.venv" &&
+    "$python" -m pip install --quiet --no-cache-dir --disable-pip-version-check -r "$wanted"; } >&2; then
+    complain "could not make the virtual environment .venv with the packages of tools/requirements.txt"
+    exit 69
+  fi
+  cp "$wanted" "$stamp"
+}
+
+# need_c_peers : a C compiler and the library that the C programs in bench/peers link.
+need_c_peers() {
+  local missing=()
+  command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+  [[ -e /usr/include/hiredis/hiredis.h ]] || missing+=(libhiredis-dev)
+  if ((${#missing[@]})); then install_packages "${missing[@]}"; fi
+}
+
+# forget_environment : the caller's own bus must neither be read nor written to.
+forget_environment() {
+  local name
+  unset UPSTASH_REDIS_URL LOCAL_AGENT_NAME TELEGRAM_GROUP_ID TELEGRAM_BOT_TOKEN REDISCLI_AUTH NOTIFY_SOCKET
+  for name in "${!OPENCLAW_BUS_@}"; do unset "$name"; done
+}
