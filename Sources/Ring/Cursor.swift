@@ -133,6 +133,11 @@ package struct Cursor: ~Copyable {
   /// The first sequence number of the last batch.
   package var batch: UInt64 { mapping.loadRelaxed(Self.batchOffset) }
 
+  /// All of the above at one moment.
+  package var mark: CursorMark {
+    CursorMark(generation: generation, start: start, next: next, hint: hint, lost: lost, batch: batch)
+  }
+
   /// Moves forward to `target`; does nothing where another process is there or beyond already.
   ///
   /// - Parameters:
@@ -166,6 +171,16 @@ package struct Cursor: ~Copyable {
       cursor.mapping.storeRelaxed(end, nextOffset)
     }
   }
+}
+
+/// Where a consumer stood at one moment; the members are those of `Cursor`.
+package struct CursorMark: Equatable, Sendable {
+  package let generation: UInt64
+  package let start: UInt64
+  package let next: UInt64
+  package let hint: UInt64
+  package let lost: UInt64
+  package let batch: UInt64
 }
 
 /// Why a cursor file cannot be used.

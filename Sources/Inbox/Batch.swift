@@ -1,0 +1,125 @@
+package import Bytes
+package import Message
+internal import Ring
+
+/// How a batch is written.
+package enum BatchFormat: Sendable {
+  /// One JSON array on one line.
+  case array
+  /// One JSON object on each line.
+  case lines
+}
+
+/// What limits a batch. The first entry is taken whatever its size.
+package struct BatchLimits: Sendable {
+  /// The most entries: messages and losses.
+  package var entries: Int
+  /// The most bytes of output.
+  package var bytes: Int
+
+  package init(entries: Int, bytes: Int) {
+    self.entries = entries
+    self.bytes = bytes
+  }
+
+  /// What an agent's tool shows without cutting it.
+  package static let standard = BatchLimits(entries: 50, bytes: 32 * 1024)
+  package static let none = BatchLimits(entries: .max, bytes: .max)
+}
+
+/// A run of the queue as it was given to a consumer.
+package struct Batch: Equatable, Sendable {
+  package var messages = 0
+  /// Messages reported lost in it; losses of unknown number count as none.
+  package var lost: UInt64 = 0
+  /// Entries reporting a loss.
+  package var losses = 0
+  /// Every sequence number before this is accounted for once the output has been written.
+  package fileprivate(set) var end: UInt64
+  fileprivate var hint: UInt64
+  fileprivate var ranges: [Range<UInt64>] = []
+
+  package var isEmpty: Bool { messages == 0 && losses == 0 }
+
+  /// How many of the sequence numbers from `start` on it reported lost.
+  func lost(since start: UInt64) -> UInt64 {
+    ranges.reduce(0) { $0 + ($1.upperBound > start ? $1.upperBound - max($1.lowerBound, start) : 0) }
+  }
+}
+
+extension Consumer {
+  /// Writes the next entries to `buffer`, up to `limits`, and not beyond the sequence number `end`.
+  package mutating func collect(
+    _ limits: BatchLimits, _ format: BatchFormat, until end: UInt64 = .max, to buffer: inout ByteBuffer
+  ) throws(InboxError) -> Batch {
+    var batch = Batch(end: next, hint: position)
+    let before = buffer.count
+    if format == .array { buffer.append("[") }
+    while batch.messages + batch.losses < limits.entries, next < end {
+      let start = buffer.count
+      guard let entry = try nextEntry() else { break }
+      if format == .array, !batch.isEmpty { buffer.append(",") }
+      try write(entry, to: &buffer)
+      if format == .lines { buffer.append("\n") }
+      if !batch.isEmpty, buffer.count - before > limits.bytes {
+        // It stays for the next batch: the cursor goes no further than the one before it.
+        buffer.truncate(to: start)
+        finish(&batch, format, &buffer)
+        return batch
+      }
+      batch.add(entry)
+      batch.end = next
+      batch.hint = position
+    }
+    // What was passed over behind the last entry need not be looked at again.
+    batch.end = next
+    batch.hint = position
+    finish(&batch, format, &buffer)
+    return batch
+  }
+
+  private func finish(_ batch: inout Batch, _ format: BatchFormat, _ buffer: inout ByteBuffer) {
+    if format == .array { buffer.append("]\n") }
+  }
+
+  private func write(_ entry: Entry, to buffer: inout ByteBuffer) throws(InboxError) {
+    switch entry {
+    case .loss(let sequence, let count, let reason):
+      ConsumerOutput.appendLoss(sequence: sequence, count: count, reason: reason, to: &buffer)
+    case .message(let sequence):
+      do { try ConsumerOutput.appendMessage(payload, sequence: sequence, to: &buffer) } catch {
+        throw .queue(.damaged(path: reader.path, what: "message \(sequence): \(error)"))
+      }
+    }
+  }
+
+  /// Marks the batch read. To be called when its output was written out whole.
+  package func commit(_ batch: Batch) {
+    switch cursor {
+    case .some(let cursor):
+      _ = cursor.advance(to: batch.end, hint: batch.hint) { start in batch.lost(since: start) }
+    case .none: break
+    }
+  }
+
+  /// Counts what is left for this consumer, from where it has come to.
+  package mutating func countRest() throws(InboxError) -> Batch {
+    var rest = Batch(end: next, hint: position)
+    while let entry = try nextEntry() { rest.add(entry) }
+    rest.end = next
+    rest.hint = position
+    return rest
+  }
+}
+
+extension Batch {
+  fileprivate mutating func add(_ entry: Entry) {
+    switch entry {
+    case .message: messages += 1
+    case .loss(let sequence, let count, _):
+      losses += 1
+      lost += count
+      if count > 0 { ranges.append(sequence..<sequence + count) }
+    }
+  }
+}
