@@ -1,0 +1,56 @@
+internal import Bytes
+package import RESP
+
+/// The text of an error reply: searched for what it means, and made fit for a log.
+package enum RedisErrorText {
+  /// The longest text that goes into a log, in bytes.
+  private static let shownBytes = 200
+
+  /// The error's text for a log or the status page: one line, at most 200 bytes, without the arguments that Redis
+  /// repeats after an unknown command, and not at all where it repeats `secret`.
+  package static func shown(_ frame: borrowing RESPFrame, hiding secret: String? = nil) -> String {
+    let text = withoutArguments(frame.text(frame.root))
+    if let secret, !secret.isEmpty, contains(text, Array(secret.utf8)) {
+      return "(the server's text repeats a password and is withheld)"
+    }
+    var line = String(repairing: text.extracting(0..<min(text.count, shownBytes)))
+    line.unicodeScalars.removeAll(where: { $0.properties.generalCategory == .control })
+    return line
+  }
+
+  /// What stands before ", with args beginning with": the arguments are what we sent, a password or a message among
+  /// them, and must neither be shown nor decide what the error means.
+  @_lifetime(copy text)
+  static func withoutArguments(_ text: Span<UInt8>) -> Span<UInt8> {
+    guard let end = find(argumentsFollow, in: text) else { return text }
+    return text.extracting(0..<end)
+  }
+
+  private static let argumentsFollow = Array("with args beginning with".utf8)
+
+  /// Whether the first word of `text` is `word`, in any case.
+  static func firstWord(of text: borrowing Span<UInt8>, is word: [UInt8]) -> Bool {
+    guard matches(text, at: 0, word) else { return false }
+    return text.count == word.count || text[word.count] == UInt8(ascii: " ")
+  }
+
+  /// Whether `phrase` occurs in `text`, in any case.
+  static func contains(_ text: borrowing Span<UInt8>, _ phrase: [UInt8]) -> Bool { find(phrase, in: text) != nil }
+
+  /// The first place of `phrase` in `text`. A line is at most `Limits.respLineBytes` long and errors are rare.
+  private static func find(_ phrase: [UInt8], in text: borrowing Span<UInt8>) -> Int? {
+    guard phrase.count <= text.count else { return nil }
+    for start in 0...(text.count - phrase.count) where matches(text, at: start, phrase) { return start }
+    return nil
+  }
+
+  private static func matches(_ text: borrowing Span<UInt8>, at start: Int, _ phrase: [UInt8]) -> Bool {
+    guard text.count - start >= phrase.count else { return false }
+    for index in 0..<phrase.count where lowercase(text[start + index]) != lowercase(phrase[index]) { return false }
+    return true
+  }
+
+  private static func lowercase(_ byte: UInt8) -> UInt8 {
+    (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
+  }
+}

@@ -1,0 +1,67 @@
+import Bytes
+import RESP
+import RedisLink
+import Testing
+
+private func kind(_ error: String) -> RedisErrorKind? {
+  var kind: RedisErrorKind?
+  serve("-\(error)\r\n") { frame, _ in kind = RedisErrorKind(of: frame) }
+  return kind
+}
+
+@Suite struct RedisErrorTests {
+  @Test(
+    "every error of the reaction table is known",
+    arguments: [
+      ("NOAUTH Authentication required.", RedisErrorKind.authentication),
+      ("WRONGPASS invalid username-password pair", .authentication),
+      ("ERR invalid password", .authentication),
+      ("ERR Client sent AUTH, but no password is set", .authentication),
+      ("ERR AUTH <password> called without any password configured for the default user.", .authentication),
+      ("NOPERM this user has no permissions to access the channel used as argument", .permission),
+      ("DENIED Redis is running in protected mode", .configuration),
+      ("ERR DB index is out of range", .configuration),
+      ("NOPROTO unsupported protocol version", .noHello),
+      ("ERR unknown command 'hello', with args beginning with: '3' ", .noHello),
+      ("LOADING Redis is loading the dataset in memory", .notReady),
+      ("MASTERDOWN Link with MASTER is down", .notReady),
+      ("BUSY Redis is busy running a script.", .notReady),
+      ("TRYAGAIN Multiple keys request during rehashing of slot", .notReady),
+      ("CLUSTERDOWN The cluster is down", .notReady),
+      ("READONLY You can't write against a read only replica.", .readOnly),
+      ("OOM command not allowed when used memory > 'maxmemory'.", .storage),
+      ("NOREPLICAS Not enough good replicas to write.", .storage),
+      ("MISCONF Redis is configured to save RDB snapshots", .storage),
+      ("ERR max number of clients reached", .tooManyClients),
+      ("ERR max requests limit exceeded. Limit: 500000, Usage: 500000.", .requestLimit),
+      ("ERR max daily request limit exceeded. Limit: 10000, Usage: 10000.", .requestLimit),
+      ("OOM", .storage),
+      ("ERR syntax error", .other),
+      ("", .other),
+      // Whole words: these are other codes. And a code counts only as the first word.
+      ("BUSYGROUP Consumer Group name already exists", .other),
+      ("ERR the word LOADING is not the code", .other),
+      // Another command unknown is not HELLO unknown, and what a message says decides nothing.
+      ("ERR unknown command 'FOO', with args beginning with: 'hello' ", .other),
+      ("ERR unknown command 'PUBLISH', with args beginning with: 'c' 'max requests limit' ", .other),
+    ])
+  func table(text: String, expected: RedisErrorKind) {
+    #expect(kind(text) == expected)
+  }
+
+  @Test("a bulk error means what a simple one means")
+  func bulkError() {
+    var kind: RedisErrorKind?
+    serve("!11\r\nLOADING x\r\n\r\n") { frame, _ in kind = RedisErrorKind(of: frame) }
+    #expect(kind == .notReady)
+  }
+
+  @Test("a shown text is one short line without control characters")
+  func shown() {
+    var text = ""
+    serve("!14\r\nERR a\r\nb\u{1B}[31mc\r\n") { frame, _ in text = RedisErrorText.shown(frame) }
+    #expect(text == "ERR ab[31mc")
+    serve("-\(String(repeating: "x", count: 5_000))\r\n") { frame, _ in text = RedisErrorText.shown(frame) }
+    #expect(text.utf8.count == 200)
+  }
+}

@@ -1,0 +1,142 @@
+import Bytes
+import RESP
+import RedisLink
+import Testing
+
+/// An action with its payload as text.
+private enum Seen: Equatable {
+  case nothing
+  case subscribed
+  case message(Int, String)
+  case failed(RedisFault)
+}
+
+/// Starts a subscriber of "chat" and "probe" and shows what each frame of `text` makes it do.
+private func play(_ protocolVersion: Int, _ text: String, inPiecesOf size: Int = 1 << 30) -> [Seen] {
+  var machine = SubscriberMachine(channels: ["chat", "probe"])
+  var output = ByteBuffer(capacity: 64)
+  machine.start(protocolVersion: protocolVersion, into: &output)
+  return receive(text, &machine, inPiecesOf: size)
+}
+
+private func receive(_ text: String, _ machine: inout SubscriberMachine, inPiecesOf size: Int = 1 << 30) -> [Seen] {
+  var seen: [Seen] = []
+  serve(text, inPiecesOf: size) { frame, bytes in
+    switch machine.receive(frame) {
+    case .none: seen.append(.nothing)
+    case .subscribed: seen.append(.subscribed)
+    case .message(let channel, let payload):
+      seen.append(.message(channel, String(repairing: bytes.extracting(payload))))
+    case .failed(let fault): seen.append(.failed(fault))
+    }
+  }
+  return seen
+}
+
+private func confirmations(_ type: Character) -> String {
+  pubsub(type, "subscribe", "chat", count: 1) + pubsub(type, "subscribe", "probe", count: 2)
+}
+
+@Suite struct SubscriberMachineTests {
+  @Test("all channels are subscribed with one command")
+  func start() {
+    var machine = SubscriberMachine(channels: ["chat", "probe"])
+    var output = ByteBuffer(capacity: 64)
+    machine.start(protocolVersion: 3, into: &output)
+    #expect(commands(in: &output) == ["SUBSCRIBE chat probe"])
+    #expect(machine.isSubscribed == false)
+  }
+
+  @Test(
+    "confirmations and messages are read in RESP2 and RESP3, in any pieces",
+    arguments: [(2, "*" as Character), (3, ">")], [1, 2, 13, 4_096])
+  func messages(version: (Int, Character), size: Int) {
+    let (protocolVersion, type) = version
+    let text =
+      confirmations(type) + pubsub(type, "message", "chat", "hello\r\n🌍") + pubsub(type, "message", "probe", "")
+    #expect(
+      play(protocolVersion, text, inPiecesOf: size)
+        == [.nothing, .subscribed, .message(0, "hello\r\n🌍"), .message(1, "")])
+  }
+
+  @Test("a message that comes while another channel is not confirmed is delivered")
+  func earlyMessage() {
+    let text =
+      pubsub(">", "subscribe", "chat", count: 1) + pubsub(">", "message", "chat", "x")
+      + pubsub(">", "subscribe", "probe", count: 2)
+    #expect(play(3, text) == [.nothing, .message(0, "x"), .subscribed])
+  }
+
+  @Test("subscribed is said once, however often a channel is confirmed")
+  func repeatedConfirmation() {
+    let twice = pubsub(">", "subscribe", "chat", count: 1) + pubsub(">", "subscribe", "chat", count: 1)
+    #expect(play(3, twice) == [.nothing, .nothing])
+    #expect(play(3, confirmations(">") + twice) == [.nothing, .subscribed, .nothing, .nothing])
+  }
+
+  @Test("10,000 messages come out in order, whole and in pieces")
+  func many() {
+    let text =
+      confirmations(">") + (0..<10_000).map { pubsub(">", "message", "chat", "message \($0)") }.joined()
+    let expected = [.nothing, .subscribed] + (0..<10_000).map { Seen.message(0, "message \($0)") }
+    #expect(play(3, text) == expected)
+    #expect(play(3, text, inPiecesOf: 17) == expected)
+  }
+
+  @Test("after a new start every channel must be confirmed again")
+  func resubscribe() {
+    var machine = SubscriberMachine(channels: ["chat", "probe"])
+    var output = ByteBuffer(capacity: 64)
+    machine.start(protocolVersion: 3, into: &output)
+    #expect(receive(confirmations(">"), &machine).last == .subscribed)
+    #expect(machine.isSubscribed == true)
+    output.removeAll()
+    machine.start(protocolVersion: 2, into: &output)
+    #expect(machine.isSubscribed == false)
+    #expect(commands(in: &output) == ["SUBSCRIBE chat probe"])
+    #expect(receive(confirmations("*"), &machine) == [.nothing, .subscribed])
+  }
+
+  @Test("a refused subscription says why")
+  func refused() {
+    #expect(play(3, "-NOPERM no access to the channel\r\n") == [.failed(.refused(.permission))])
+    #expect(play(2, "-LOADING Redis is loading\r\n") == [.failed(.refused(.notReady))])
+  }
+
+  @Test("pushes that are not ours are passed over", arguments: [(2, "*" as Character), (3, ">")])
+  func foreign(protocolVersion: Int, type: Character) {
+    let text =
+      pubsub(type, "message", "elsewhere", "x") + "\(type)4\r\n+pmessage\r\n+*\r\n+chat\r\n+x\r\n"
+      + pubsub(type, "psubscribe", "*", count: 3) + "\(type)2\r\n+pong\r\n$0\r\n\r\n"
+      + pubsub(type, "subscribe", "elsewhere", count: 3) + pubsub(type, "unsubscribe", "elsewhere", count: 2)
+      + "\(type)3\r\n+unsubscribe\r\n$-1\r\n:0\r\n" + "\(type)2\r\n+invalidate\r\n*1\r\n*1\r\n+k\r\n"
+    #expect(play(protocolVersion, text) == Array(repeating: .nothing, count: 8))
+  }
+
+  @Test("the end of one of our subscriptions is a fault")
+  func unsubscribed() {
+    #expect(play(3, pubsub(">", "unsubscribe", "chat", count: 0)) == [.failed(.violation(.unsubscribed))])
+    #expect(play(2, pubsub("*", "unsubscribe", "probe", count: 0)) == [.failed(.violation(.unsubscribed))])
+  }
+
+  @Test("a reply that nothing asked for is a fault; in RESP3 an array is a reply")
+  func strayReplies() {
+    for text in ["+OK\r\n", ":1\r\n", "$-1\r\n", "%0\r\n", pubsub("*", "message", "chat", "x")] {
+      #expect(play(3, text) == [.failed(.violation(.unexpectedReply))], "\(text)")
+    }
+    #expect(play(2, "+PONG\r\n") == [.failed(.violation(.unexpectedReply))])
+  }
+
+  @Test(
+    "a message or confirmation that is not whole is a fault",
+    arguments: [
+      ">0\r\n", ">1\r\n:1\r\n", ">1\r\n*0\r\n", ">1\r\n+message\r\n", ">2\r\n+message\r\n+chat\r\n",
+      ">4\r\n+message\r\n+chat\r\n+x\r\n+y\r\n", ">3\r\n+message\r\n+chat\r\n:1\r\n", ">3\r\n+message\r\n_\r\n+x\r\n",
+      ">3\r\n+message\r\n+chat\r\n*1\r\n+x\r\n", ">2\r\n+message\r\n*1\r\n+chat\r\n",
+      ">3\r\n+subscribe\r\n+chat\r\n+1\r\n",
+      ">2\r\n+subscribe\r\n+chat\r\n", ">1\r\n+unsubscribe\r\n",
+    ])
+  func incomplete(text: String) {
+    #expect(play(3, text) == [.failed(.violation(.badPush))])
+  }
+}
