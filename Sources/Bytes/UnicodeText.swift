@@ -15,6 +15,7 @@ package enum UnicodeText {
   /// The length in bytes (1 to 4) of the scalar that begins at `index`, or 0 where none well-formed does.
   ///
   /// - Precondition: `index` is within `bytes`.
+  @inlinable
   package static func scalarLength(_ bytes: borrowing Span<UInt8>, at index: Int) -> Int {
     let first = bytes[index]
     if first < 0x80 { return 1 }

@@ -1,0 +1,37 @@
+/// The loop that every string passes through: eight bytes at a time over plain ASCII.
+enum JSONPlain {
+  private static let ones: UInt64 = 0x0101_0101_0101_0101
+  private static let highs: UInt64 = 0x8080_8080_8080_8080
+
+  /// The offset of the first byte from `start` on that is not plain: below 0x20, a quote, a backslash, or 0x7F and
+  /// above; the count of bytes where all are plain.
+  ///
+  /// - Precondition: `start` is not negative.
+  @inline(__always)
+  static func end(_ bytes: borrowing Span<UInt8>, from start: Int) -> Int {
+    let count = bytes.count
+    let raw = unsafe bytes.bytes
+    var index = start
+    while index <= count &- 8 {
+      // In bounds: 0 <= start <= index and index + 8 <= count.
+      let loaded = unsafe raw.unsafeLoadUnaligned(fromUncheckedByteOffset: index, as: UInt64.self)
+      let word = UInt64(littleEndian: loaded)
+      // Each term sets the high bit of a byte that it means. A borrow or carry can only leave such a byte upwards, so
+      // the lowest bit set is exact, and only that one is used.
+      let quote = word ^ (ones &* 0x22)
+      let backslash = word ^ (ones &* 0x5C)
+      let below = (word &- ones &* 0x20) & ~word
+      let found =
+        (below | ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash) | word | (word &+ ones)) & highs
+      if found != 0 { return index &+ found.trailingZeroBitCount &>> 3 }
+      index &+= 8
+    }
+    while index < count, isPlain(bytes[index]) { index &+= 1 }
+    return index
+  }
+
+  @inline(__always)
+  private static func isPlain(_ byte: UInt8) -> Bool {
+    byte >= 0x20 && byte < 0x7F && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
+  }
+}
