@@ -52,7 +52,21 @@ package struct FileDescriptor: ~Copyable {
     }
   }
 
-  deinit { close(raw) }
+  /// A second descriptor of the open file behind `raw`, which stays open.
+  package init(duplicating raw: Int32) throws(SystemError) {
+    // Not one of the three standard numbers, should one of them be free.
+    self.raw = try systemCall("fcntl(F_DUPFD_CLOEXEC)") { fcntl(raw, F_DUPFD_CLOEXEC, 3) }
+  }
+
+  deinit { Glibc.close(raw) }
+
+  /// Closes it now. Some file systems (NFS, quotas) say only here that what was written found no place.
+  package consuming func close() throws(SystemError) {
+    let raw = self.raw
+    discard self
+    // Not repeated after EINTR: on Linux the descriptor is gone even then.
+    if Glibc.close(raw) < 0, errno != EINTR { throw SystemError(code: errno, call: "close") }
+  }
 
   package func status(_ subject: @autoclosure () -> String = "") throws(SystemError) -> FileStatus {
     var raw = stat()

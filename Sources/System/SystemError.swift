@@ -22,6 +22,9 @@ package struct SystemError: Error, Equatable, CustomStringConvertible {
     return unsafe String(cString: text)
   }
 
+  /// Whether the system refused for want of rights (EACCES, EPERM).
+  package var isRefusal: Bool { code == EACCES || code == EPERM }
+
   package var description: String {
     subject.isEmpty ? "\(reason) (\(call))" : "\(subject): \(reason) (\(call))"
   }

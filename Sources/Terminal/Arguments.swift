@@ -1,0 +1,89 @@
+internal import Bytes
+internal import System
+
+/// What was given to a command.
+package struct Arguments: Sendable {
+  /// The command's name; nil in a program that has but one thing to do.
+  package let command: String?
+  /// The operands as the bytes they came in: a text that is not UTF-8 must be refused, not repaired. Read one as text
+  /// with `text(ofOperand:called:)`.
+  package let operands: [[UInt8]]
+  /// By option name; nil for an option without a value.
+  private let values: [String: [UInt8]?]
+
+  init(command: String?, values: [String: [UInt8]?], operands: [[UInt8]]) {
+    self.command = command
+    self.values = values
+    self.operands = operands
+  }
+
+  /// Whether the option was given, with a value or without.
+  package func has(_ option: Option) -> Bool { values[option.name] != nil }
+
+  /// The option's value; nil where the option, or an optional value, was not given.
+  ///
+  /// - Throws: `usage` where it is empty or not UTF-8.
+  package func text(_ option: Option) throws(Failure) -> String? {
+    guard let bytes = values[option.name] ?? nil else { return nil }
+    guard !bytes.isEmpty else { throw Failure(.usage, "the value of --\(option.name) is empty") }
+    guard UnicodeText.firstInvalid(bytes.span) == nil else {
+      throw Failure(.usage, "the value of --\(option.name) is not valid UTF-8")
+    }
+    return String(repairing: bytes.span)
+  }
+
+  /// The option's value as a strict decimal; nil where the option was not given.
+  ///
+  /// - Throws: `usage` where it is anything else or outside `range`.
+  package func integer(_ option: Option, in range: ClosedRange<UInt64>) throws(Failure) -> UInt64? {
+    guard let bytes = values[option.name] ?? nil else { return nil }
+    guard let number = Decimal.unsigned(bytes.span), range.contains(number) else {
+      throw Failure(
+        .usage, "--\(option.name) cannot be \(Program.quoted(bytes))",
+        why: "expected a whole number from \(range.lowerBound) to \(range.upperBound)")
+    }
+    return number
+  }
+
+  /// The option's value, seconds with or without a fraction of up to nine digits, in nanoseconds; nil where the option
+  /// was not given.
+  ///
+  /// - Parameter limit: the most seconds allowed, below 2^34.
+  /// - Throws: `usage` where it is anything else.
+  package func duration(_ option: Option, atMost limit: UInt64) throws(Failure) -> UInt64? {
+    guard let bytes = values[option.name] ?? nil else { return nil }
+    guard let nanoseconds = Self.nanoseconds(bytes), nanoseconds <= .seconds(limit) else {
+      throw Failure(
+        .usage, "--\(option.name) cannot be \(Program.quoted(bytes))",
+        why: "expected seconds from 0 to \(limit), such as 30 or 1.5")
+    }
+    return nanoseconds
+  }
+
+  private static func nanoseconds(_ bytes: [UInt8]) -> UInt64? {
+    let point = bytes.firstIndex(of: UInt8(ascii: ".")) ?? bytes.count
+    guard let seconds = Decimal.unsigned(bytes.span.extracting(0..<point)), seconds < 1 << 34 else { return nil }
+    guard point < bytes.count else { return .seconds(seconds) }
+    let digits = bytes[(point + 1)...]
+    guard (1...9).contains(digits.count) else { return nil }
+    var fraction: UInt64 = 0
+    var unit: UInt64 = 1_000_000_000
+    for byte in digits {
+      guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else { return nil }
+      unit /= 10
+      fraction += UInt64(byte - UInt8(ascii: "0")) * unit
+    }
+    return .seconds(seconds) + fraction
+  }
+
+  /// The operand as text.
+  ///
+  /// - Parameter name: what the help calls it.
+  /// - Precondition: there is such an operand (the parser has counted them).
+  /// - Throws: `badData` where it is not UTF-8.
+  package func text(ofOperand index: Int, called name: String) throws(Failure) -> String {
+    let operand = operands[index]
+    guard let offset = UnicodeText.firstInvalid(operand.span) else { return String(repairing: operand.span) }
+    throw Failure(.badData, "\(name) is not valid UTF-8", why: "at byte \(offset + 1)")
+  }
+}

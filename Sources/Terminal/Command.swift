@@ -1,0 +1,131 @@
+/// An option of a command: `--name`, `--name VALUE` or `--name=VALUE`.
+package struct Option: Equatable, Sendable {
+  package enum Value: Equatable, Sendable {
+    case none
+    /// With the placeholder that the help shows.
+    case required(String)
+    /// Only behind `=`, so that `--wait NAME` is an option and an operand.
+    case optional(String)
+  }
+
+  /// Without the dashes.
+  package let name: String
+  package let value: Value
+  package let help: String
+
+  package init(flag name: String, help: String) {
+    self.init(name, .none, help)
+  }
+
+  package init(_ name: String, _ placeholder: String, help: String) {
+    self.init(name, .required(placeholder), help)
+  }
+
+  package init(_ name: String, optional placeholder: String, help: String) {
+    self.init(name, .optional(placeholder), help)
+  }
+
+  private init(_ name: String, _ value: Value, _ help: String) {
+    self.name = name
+    self.value = value
+    self.help = help
+  }
+
+  /// As the help shows it.
+  var usage: String {
+    switch value {
+    case .none: "--\(name)"
+    case .required(let placeholder): "--\(name) \(placeholder)"
+    case .optional(let placeholder): "--\(name)[=\(placeholder)]"
+    }
+  }
+}
+
+extension Option {
+  package static let stateDir = Option(
+    "state-dir", "DIR",
+    help: "the state folder (else $OPENCLAW_BUS_STATE_DIR, $XDG_STATE_HOME/openclaw-bus, ~/.local/state/openclaw-bus)")
+  package static let config = Option(
+    "config", "FILE", help: "the configuration (else $OPENCLAW_BUS_CONFIG, ~/.openclaw-bus-config.json)")
+  package static let help = Option(flag: "help", help: "show this and exit")
+  package static let version = Option(flag: "version", help: "show the version and exit")
+
+  /// What every command takes.
+  static let common = [stateDir, config, help, version]
+}
+
+/// A command line of the help with what it does.
+package struct Example: Sendable {
+  package let line: String
+  package let does: String
+
+  package init(_ line: String, _ does: String) {
+    self.line = line
+    self.does = does
+  }
+}
+
+/// One thing that a program does, as its parser and its help know it.
+package struct Command: Sendable {
+  /// The word that chooses it; nil where the program does this one thing.
+  package let name: String?
+  /// One line, without a full stop.
+  package let summary: String
+  /// How the help writes the operands: `NAME TEXT...`.
+  package let operands: String
+  package let operandCount: ClosedRange<Int>
+  /// Its own options; the common ones are added.
+  package let options: [Option]
+  /// Paragraphs for the help.
+  package let details: [String]
+  package let examples: [Example]
+  package let exitCodes: [ExitCode]
+
+  package init(
+    _ name: String?, _ summary: String, operands: String = "", operandCount: ClosedRange<Int> = 0...0,
+    options: [Option] = [], details: [String] = [], examples: [Example] = [], exitCodes: [ExitCode]
+  ) {
+    self.name = name
+    self.summary = summary
+    self.operands = operands
+    self.operandCount = operandCount
+    self.options = options
+    self.details = details
+    self.examples = examples
+    self.exitCodes = exitCodes
+  }
+
+  var allOptions: [Option] { options + Option.common }
+}
+
+/// A program: several commands, or one without a name.
+package struct Program: Sendable {
+  package let name: String
+  package let summary: String
+  package let commands: [Command]
+  /// The command that is meant where none is named.
+  package let defaultCommand: String?
+
+  /// - Precondition: there is a command; names are unique; an option that several commands have takes the same
+  ///   value in all of them.
+  package init(_ name: String, _ summary: String, commands: [Command], defaultCommand: String? = nil) {
+    precondition(!commands.isEmpty, "a program without a command")
+    precondition(commands.count == 1 || commands.allSatisfy { $0.name != nil }, "a command without a name")
+    var arities: [String: Option.Value] = [:]
+    for option in commands.flatMap(\.allOptions) {
+      let known = arities.updateValue(option.value, forKey: option.name)
+      precondition(known == nil || known == option.value, "two options of one name take different values")
+    }
+    self.name = name
+    self.summary = summary
+    self.commands = commands
+    self.defaultCommand = defaultCommand
+  }
+
+  /// The one command of a program without command words.
+  var only: Command? { commands.first.flatMap { $0.name == nil ? $0 : nil } }
+
+  var commandNames: [String] { commands.compactMap(\.name) }
+
+  func command(_ name: String) -> Command? { commands.first { $0.name == name } }
+}

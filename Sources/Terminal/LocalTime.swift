@@ -1,0 +1,42 @@
+internal import Glibc
+
+/// A moment in the zone of this process (TZ, else /etc/localtime), to be shown.
+package struct LocalTime: Equatable, Sendable {
+  package let year: Int
+  package let month: Int
+  package let day: Int
+  package let hour: Int
+  package let minute: Int
+  package let second: Int
+  /// 0 to 999,999.
+  package let microsecond: Int
+
+  /// - Parameter unixNanoseconds: since the Unix epoch; all of them, up to the year 2554, can be shown.
+  package init(unixNanoseconds: UInt64) {
+    var seconds = time_t(unixNanoseconds / 1_000_000_000)
+    var fields = unsafe tm()
+    // Fails only for years that do not fit an Int32, which nanoseconds in 64 bits do not reach.
+    _ = unsafe localtime_r(&seconds, &fields)
+    year = unsafe Int(fields.tm_year) + 1900
+    month = unsafe Int(fields.tm_mon) + 1
+    day = unsafe Int(fields.tm_mday)
+    hour = unsafe Int(fields.tm_hour)
+    minute = unsafe Int(fields.tm_min)
+    second = unsafe Int(fields.tm_sec)
+    microsecond = Int(unixNanoseconds % 1_000_000_000 / 1000)
+  }
+
+  /// For people: 2026-11-23 13:14:41
+  package var text: String { "\(date) \(time)" }
+
+  /// ISO 8601 without a zone, as Python's `datetime.now().isoformat()`: 2026-11-23T13:14:41.123456
+  package var isoText: String { "\(date)T\(time).\(padded(microsecond, 6))" }
+
+  private var date: String { "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))" }
+  private var time: String { "\(padded(hour, 2)):\(padded(minute, 2)):\(padded(second, 2))" }
+
+  private func padded(_ number: Int, _ width: Int) -> String {
+    let digits = String(number)
+    return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+  }
+}

@@ -1,0 +1,239 @@
+import Terminal
+import Testing
+
+@Suite struct OptionTests {
+  private static let timeout = Option("timeout", "S", help: "wait at most S seconds")
+  private static let max = Option("max", "N", help: "at most N messages")
+  private static let wait = Option("wait", optional: "stored|mirrored", help: "wait for it")
+  private static let json = Option(flag: "json", help: "as JSON")
+  private static let to = Option("to", "AGENT", help: "for AGENT alone")
+
+  private let queue = Program(
+    "clawq", "reads messages",
+    commands: [
+      Command("get", "new messages", options: [max, json, timeout], exitCodes: [.success, .usage]),
+      Command("status", "how things are", options: [json], exitCodes: [.success]),
+      Command("ack", "mark read", operands: "SEQ", operandCount: 1...1, exitCodes: [.success]),
+    ])
+  private let sender = Program(
+    "clawsend", "sends a message",
+    commands: [
+      Command(
+        nil, "send a message", operands: "NAME TEXT...", operandCount: 2...Int.max, options: [to, wait, json],
+        exitCodes: [.success])
+    ])
+  private let daemon = Program(
+    "clawd", "the daemon",
+    commands: [Command("run", "run", exitCodes: [.success]), Command("config", "show", exitCodes: [.success])],
+    defaultCommand: "run")
+
+  private func arguments(_ program: Program, _ words: String...) throws -> Arguments {
+    guard case .run(let arguments) = try program.parse(words.map { Array($0.utf8) }) else {
+      throw Failure(.success, "not a command to run")
+    }
+    return arguments
+  }
+
+  private func failure(_ program: Program, _ words: String...) -> Failure? {
+    do throws(Failure) {
+      _ = try program.parse(words.map { Array($0.utf8) })
+      return nil
+    } catch {
+      return error
+    }
+  }
+
+  private func texts(_ arguments: Arguments) -> [String] {
+    arguments.operands.map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  @Test("options stand anywhere before --, also before the command, with a blank or an equals sign")
+  func places() throws {
+    for words in [["--max", "5", "get"], ["get", "--max", "5"], ["--max=5", "get"], ["get", "--max=5", "--"]] {
+      guard case .run(let arguments) = try queue.parse(words.map { Array($0.utf8) }) else { continue }
+      #expect(arguments.command == "get")
+      #expect(try arguments.integer(Self.max, in: 1...10) == 5)
+      #expect(!arguments.has(Self.json))
+    }
+    let sent = try arguments(sender, "elon", "--json", "hello", "--to", "buffett", "world")
+    #expect(texts(sent) == ["elon", "hello", "world"])
+    #expect(sent.has(Self.json))
+    #expect(try sent.text(Self.to) == "buffett")
+  }
+
+  @Test("behind -- everything is an operand, and so is a lone -")
+  func operands() throws {
+    #expect(texts(try arguments(sender, "elon", "--", "--json", "-x", "--", "")) == ["elon", "--json", "-x", "--", ""])
+    #expect(texts(try arguments(sender, "elon", "-")) == ["elon", "-"])
+    #expect(!(try arguments(sender, "elon", "--", "--json")).has(Self.json))
+  }
+
+  @Test("an optional value stands only behind the equals sign")
+  func optional() throws {
+    let bare = try arguments(sender, "--wait", "elon", "hi")
+    #expect(bare.has(Self.wait))
+    #expect(try bare.text(Self.wait) == nil)
+    #expect(texts(bare) == ["elon", "hi"])
+    #expect(try arguments(sender, "--wait=stored", "elon", "hi").text(Self.wait) == "stored")
+  }
+
+  @Test("a value keeps every equals sign behind the first, and may begin with -- there")
+  func equalsSigns() throws {
+    #expect(try arguments(sender, "--to=a=b=", "e", "t").text(Self.to) == "a=b=")
+    #expect(try arguments(sender, "--to=--x", "e", "t").text(Self.to) == "--x")
+    #expect(try arguments(sender, "--to", "-x", "e", "t").text(Self.to) == "-x")
+  }
+
+  @Test("a word with a dash that is no option is refused, with both ways to send it as text")
+  func unknown() throws {
+    for word in ["-5", "-h", "--nosuch", "---", "-\u{1b}[2J"] {
+      let failure = try #require(self.failure(sender, "elon", word))
+      #expect(failure.exitCode == .usage)
+      #expect(failure.line.contains(" -- "))
+      #expect(failure.line.contains("stdin"))
+      #expect(!failure.line.contains("\u{1b}"))
+    }
+    #expect(failure(queue, "get", "--jsn")?.line.contains("--json?") == true)
+    #expect(failure(queue, "get", "--timout=3")?.line.contains("--timeout?") == true)
+    #expect(failure(queue, "get", "--config-file")?.exitCode == .usage)
+  }
+
+  @Test("an option of another command is refused by name")
+  func foreign() throws {
+    #expect(failure(queue, "status", "--max", "5")?.line.contains("clawq status has no option --max") == true)
+    #expect(failure(queue, "--max", "5", "status")?.exitCode == .usage)
+  }
+
+  @Test("a missing value, a value for a flag and a value given twice are refused")
+  func values() {
+    for words in [
+      ["get", "--max"], ["get", "--max", "--json"], ["get", "--json=yes"], ["get", "--json="],
+      ["get", "--max", "1", "--max", "1"], ["get", "--max=1", "--max=2"], ["get", "--help=me"],
+    ] {
+      #expect(throws: Failure.self, "\(words)") { try queue.parse(words.map { Array($0.utf8) }) }
+    }
+    #expect(throws: Never.self) { try arguments(queue, "get", "--json", "--json") }
+  }
+
+  @Test("numbers are strict decimals within their range")
+  func numbers() throws {
+    for text in ["0", "11", "+5", "-5", "05", " 5", "5 ", "5x", "", "0x5", "1e1", "٥", "99999999999999999999999"] {
+      let arguments = try arguments(queue, "get", "--max=\(text)")
+      #expect(throws: Failure.self, "\(text)") { try arguments.integer(Self.max, in: 1...10) }
+    }
+    #expect(try arguments(queue, "get", "--max=10").integer(Self.max, in: 1...10) == 10)
+    #expect(try arguments(queue, "get").integer(Self.max, in: 1...10) == nil)
+  }
+
+  @Test("durations are seconds with a fraction of up to nine digits, bounded")
+  func durations() throws {
+    let good: [(String, UInt64)] = [
+      ("0", 0), ("1", 1_000_000_000), ("0.5", 500_000_000), ("1.000000001", 1_000_000_001), ("3600", 3_600_000_000_000),
+      ("3600.0", 3_600_000_000_000),
+    ]
+    for (text, nanoseconds) in good {
+      #expect(try arguments(queue, "get", "--timeout", text).duration(Self.timeout, atMost: 3600) == nanoseconds)
+    }
+    for text in [
+      "", ".", ".5", "1.", "-1", "+1", "01", "1s", "1,5", "1.5.5", "inf", "nan", "1e3", "3600.000000001", "3601",
+      "0.0000000001", "18446744073709551615", "18446744073709551616", "17179869184", "1._", "1.-1",
+    ] {
+      let arguments = try arguments(queue, "get", "--timeout=\(text)")
+      #expect(throws: Failure.self, "\(text)") { try arguments.duration(Self.timeout, atMost: 3600) }
+    }
+  }
+
+  @Test("a mistyped command is answered with the nearest and all")
+  func commands() throws {
+    let line = try #require(failure(queue, "gte")).line
+    #expect(line.contains("did you mean get?"))
+    #expect(line.contains("get, status, ack"))
+    #expect(failure(queue)?.exitCode == .usage)
+    #expect(failure(queue)?.line.contains("get, status, ack") == true)
+    #expect(failure(queue, "GET")?.exitCode == .usage)
+    #expect(failure(queue, "")?.exitCode == .usage)
+    #expect(failure(queue, "get\0")?.exitCode == .usage)
+  }
+
+  @Test("a program with a default command runs it when none is named")
+  func defaultCommand() throws {
+    #expect(try arguments(daemon).command == "run")
+    #expect(try arguments(daemon, "--config", "x").command == "run")
+    #expect(try arguments(daemon, "config").command == "config")
+    #expect(failure(daemon, "runn")?.exitCode == .usage)
+  }
+
+  @Test("too few and too many words are refused")
+  func counts() {
+    #expect(failure(sender, "elon")?.exitCode == .usage)
+    #expect(failure(queue, "ack")?.line.contains("SEQ") == true)
+    #expect(failure(queue, "ack", "1", "2")?.line.contains("'2'") == true)
+    #expect(failure(queue, "get", "extra")?.exitCode == .usage)
+  }
+
+  @Test("what is not UTF-8 comes through as bytes, and is refused where a text is asked for")
+  func invalidUTF8() throws {
+    let bad: [UInt8] = [0x66, 0xFF, 0xC0]
+    guard case .run(let sent) = try sender.parse([Array("elon".utf8), bad, Array("--to=".utf8) + bad]) else { return }
+    #expect(sent.operands[1] == bad)
+    #expect(throws: Failure.self) { try sent.text(ofOperand: 1, called: "TEXT") }
+    #expect(try sent.text(ofOperand: 0, called: "NAME") == "elon")
+    #expect(throws: Failure.self) { try sent.text(Self.to) }
+    #expect(throws: Failure.self) { try sender.parse([[0x2D, 0x2D, 0xFF]]) }
+    #expect(throws: Failure.self) { try queue.parse([[0xFF]]) }
+  }
+
+  @Test("a huge word is refused with a short message")
+  func huge() throws {
+    let word = String(repeating: "x", count: 1 << 20)
+    for words in [["--" + word], [word], ["get", word], ["get", "--max=" + word]] {
+      do throws(Failure) {
+        guard case .run(let arguments) = try queue.parse(words.map { Array($0.utf8) }) else { continue }
+        _ = try arguments.integer(Self.max, in: 1...5)
+        Issue.record("accepted")
+      } catch {
+        #expect(error.line.utf8.count < 300)
+      }
+    }
+  }
+
+  @Test("--help and --version are answered on stdout, for the program and for each command")
+  func help() throws {
+    func shown(_ program: Program, _ words: String...) throws -> String {
+      guard case .show(let text) = try program.parse(words.map { Array($0.utf8) }) else { return "" }
+      return text
+    }
+    #expect(try shown(queue, "--version").hasPrefix("clawq "))
+    #expect(try shown(queue, "get", "--version").hasPrefix("clawq "))
+    let whole = try shown(queue, "--help")
+    for word in ["clawq", "get", "status", "ack", "--state-dir", "--config", "Usage:"] { #expect(whole.contains(word)) }
+    let get = try shown(queue, "get", "--help")
+    for word in ["clawq get", "--max N", "--json", "at most N messages", "Exit codes:", "64"] {
+      #expect(get.contains(word))
+    }
+    #expect(try shown(queue, "--help", "get") == get)
+    #expect(try shown(sender, "--help").contains("NAME TEXT..."))
+    #expect(try shown(daemon, "--help").contains("(the default)"))
+    #expect(try shown(queue, "ack", "--help").contains("SEQ"))
+    #expect(failure(queue, "gte", "--help")?.exitCode == .usage)
+    // Behind -- it is a text like any other.
+    #expect(texts(try arguments(sender, "elon", "--", "--help")) == ["elon", "--help"])
+  }
+
+  @Test("no line of a help is wider than 80 columns, however long its texts are")
+  func width() {
+    let long = String(repeating: "many words ", count: 40)
+    let command = Command(
+      "x", long, operands: "A B", operandCount: 0...2,
+      options: [
+        Option("an-option-of-much-length", "WITH-A-VALUE", help: long), Option("short", "S", help: long),
+        Option(flag: "exactly-sixteen-w", help: long),
+      ],
+      details: [long, long], examples: [Example("x", long)], exitCodes: ExitCode.allCases)
+    let program = Program("program", long, commands: [command])
+    for text in [program.helpText, program.helpText(command)] {
+      for line in text.split(separator: "\n") { #expect(line.count <= 80, "\(line)") }
+      #expect(text.hasSuffix("\n"))
+    }
+  }
+}
