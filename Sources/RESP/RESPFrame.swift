@@ -26,6 +26,10 @@ package struct RESPFrame: ~Escapable {
   @_lifetime(copy self)
   package func text(_ node: RESPNode) -> Span<UInt8> { bytes.extracting(node.payload) }
 
+  /// The bytes of the frame in `range`, which a node or a machine gave.
+  @_lifetime(copy self)
+  package func bytes(_ range: Range<Int>) -> Span<UInt8> { bytes.extracting(range) }
+
   /// The children of the node at `index`, first to last; none where it is not an aggregate.
   @_lifetime(copy self)
   package func children(of index: Int = 0) -> RESPChildren { RESPChildren(nodes: nodes, parent: index) }

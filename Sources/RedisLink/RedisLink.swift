@@ -132,6 +132,7 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
   }
 
   private func connect() {
+    subscription = SubscriberMachine(channels: [target.channel])
     let bulkBytes = target.messageBytes + Limits.respBulkSlack
     let subscriber = RedisConnection(loop, resolver, target.login, bulkBytes: bulkBytes, owner: self)
     let commander = RedisConnection(loop, resolver, target.login, bulkBytes: bulkBytes, owner: self)

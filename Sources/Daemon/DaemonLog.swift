@@ -1,0 +1,42 @@
+internal import Bytes
+internal import System
+
+/// How much a line of the log matters; the raw values are syslog's (RFC 5424 section 6.2.1), which sd-daemon(3) uses.
+package enum LogLevel: UInt8, Sendable {
+  case error = 3
+  case warning = 4
+  case notice = 5
+  case info = 6
+
+  var word: String {
+    switch self {
+    case .error: "error: "
+    case .warning: "warning: "
+    case .notice, .info: ""
+    }
+  }
+}
+
+/// The daemon's log: lines on stderr. Under journald each begins with its priority, elsewhere with the local time. No
+/// secret is ever given to it.
+package struct DaemonLog: Sendable {
+  private let forJournal: Bool
+
+  package init(environment: Environment) {
+    // Set by systemd for services whose output goes to the journal (systemd.exec(5)).
+    forJournal = environment.text("JOURNAL_STREAM") != nil
+  }
+
+  package func callAsFunction(_ level: LogLevel, _ text: String) {
+    var line = ByteBuffer(capacity: 256)
+    if forJournal {
+      line.append(utf8: "<\(level.rawValue)>")
+    } else {
+      line.append(utf8: LocalTime(unixNanoseconds: SystemClock.wall()).text + " " + level.word)
+    }
+    // One line each, whatever a message's sender or a server put into a name or an error.
+    line.append(utf8: String(String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 })))
+    line.append("\n")
+    StandardStreams.writeError(line.readable)
+  }
+}

@@ -1,0 +1,262 @@
+package import Bytes
+package import EventLoop
+internal import Message
+package import Outbox
+package import RedisLink
+package import System
+
+/// Where the messages of the outbox go.
+package enum OutboxDestination {
+  /// Straight into this machine's queue: the local bus.
+  case queue
+  case redis(RedisLink)
+}
+
+/// Empties the outbox: watches it, hands out its messages in order, and takes each file away when the message has
+/// arrived. What can never be sent goes to `failed/`; what cannot be sent now waits.
+package final class OutboxPump: FolderWatchHandler, TimerHandler {
+  /// How many messages go straight into the queue in one turn of the loop, so that the rest of it is not held up.
+  private static let messagesPerTurn = 256
+  /// How long to wait after the outbox or Redis failed, in nanoseconds; doubled up to the last.
+  private static let firstPause = UInt64.seconds(1)
+  private static let lastPause = UInt64.seconds(60)
+
+  private let loop: EventLoop
+  private let state: Folder
+  private let access: OutboxAccess
+  private let intake: Intake
+  private let log: DaemonLog
+  private let messageBytes: Int
+  package var destination: OutboxDestination
+
+  private var drain: OutboxDrain
+  private var watch: FolderWatch?
+  private var watched: WatchedFolder?
+  private var buffer = ByteBuffer(capacity: 64 * 1024)
+  private var scratch = ByteBuffer(capacity: 4096)
+  /// Loaded into `buffer`, but there was no room in flight.
+  private var loaded: OutboxToken?
+  /// In flight to Redis, oldest first, each with the token that the link knows it by.
+  private var flights: [(link: UInt64, outbox: OutboxToken)] = []
+  private var nextLinkToken: UInt64 = 1
+  private var pause: TimerToken?
+  private var pauses: UInt64 = 0
+  private var lastTrouble = ""
+
+  /// Messages handed to Redis or, on the local bus, to the queue.
+  package private(set) var published: UInt64 = 0
+
+  /// Opens the outbox, lists it and begins to watch it.
+  package init(
+    _ loop: EventLoop, state: borrowing Folder, access: OutboxAccess, messageBytes: Int, intake: Intake,
+    destination: OutboxDestination, log: DaemonLog
+  ) throws(OutboxError) {
+    self.loop = loop
+    do { self.state = try Folder(".", in: state) } catch { throw .system(error) }
+    self.access = access
+    self.intake = intake
+    self.destination = destination
+    self.messageBytes = messageBytes
+    self.log = log
+    drain = try OutboxDrain(state: state, access: access, maximumMessageBytes: messageBytes)
+    try begin()
+  }
+
+  /// Watch, then scan, then what the watch saw meanwhile: in this order nothing is missed.
+  private func begin() throws(OutboxError) {
+    do {
+      let watch = try FolderWatch(self)
+      watched = try watch.watch(drain.new)
+      self.watch = watch
+      try watch.start(loop)
+    } catch {
+      throw .system(error)
+    }
+    try tidy()
+    try scan()
+  }
+
+  private func scan() throws(OutboxError) {
+    try drain.scan()
+    do { try watch?.drain() } catch { throw .system(error) }
+  }
+
+  /// Removes what killed senders left, and counts afresh: at start and hourly.
+  package func tidy() throws(OutboxError) {
+    let removed = try drain.cleanTemporary(olderThan: .seconds(3600), now: loop.wallClock)
+    if removed > 0 { log(.info, "removed \(removed) unfinished files from the outbox") }
+    try drain.recount()
+  }
+
+  // MARK: - Events
+
+  package func appeared(_ name: borrowing Span<UInt8>, in folder: WatchedFolder) {
+    drain.noticed(name)
+  }
+
+  package func overflowed() {
+    do { try drain.scan() } catch { trouble(error) }
+  }
+
+  package func vanished(_ folder: WatchedFolder) { reopen() }
+
+  package func fired(_ token: TimerToken) {
+    pause = nil
+    pump()
+  }
+
+  /// Redis has it.
+  package func arrived(_ token: UInt64) {
+    guard let flight = take(token) else { return }
+    published += 1
+    pauses = 0
+    finish(flight)
+  }
+
+  /// Redis did not take it: it waits for its turn again, and with it everything behind it.
+  package func refused(_ token: UInt64, because text: String) {
+    guard take(token) != nil else { return }
+    trouble("Redis refuses a message: \(text)")
+  }
+
+  /// Nothing in flight is known to have arrived: it is sent again when the link is back.
+  package func linkLost() {
+    flights.removeAll(keepingCapacity: true)
+    unload()
+    drain.putBack()
+  }
+
+  private func take(_ token: UInt64) -> OutboxToken? {
+    guard let index = flights.firstIndex(where: { $0.link == token }) else { return nil }
+    return flights.remove(at: index).outbox
+  }
+
+  // MARK: - Pumping
+
+  /// Sends what can be sent now. Called at the end of every turn: with nothing to do it costs two comparisons.
+  package func pump() {
+    guard pause == nil else { return }
+    do throws(OutboxError) {
+      switch destination {
+      case .queue: try pumpIntoQueue()
+      case .redis(let link): if link.isReady { try pumpIntoRedis(link) }
+      }
+    } catch {
+      trouble(error)
+    }
+  }
+
+  private func pumpIntoQueue() throws(OutboxError) {
+    for _ in 0..<Self.messagesPerTurn {
+      buffer.removeAll()
+      guard let token = try nextMessage() else { return }
+      intake.receive(buffer.readable, at: loop.wallClock)
+      published += 1
+      pauses = 0
+      try drain.finish(token)
+    }
+    // There may be more: the next turn comes at once.
+    pause = loop.arm(at: loop.now, self)
+  }
+
+  private func pumpIntoRedis(_ link: RedisLink) throws(OutboxError) {
+    while true {
+      if loaded == nil {
+        // Nothing is loaded that could not be handed on: what waits stays on disk.
+        guard link.canPublish(1) else { return }
+        buffer.removeAll()
+        loaded = try nextMessage()
+      }
+      guard let token = loaded, link.canPublish(buffer.count) else { return }
+      loaded = nil
+      flights.append((nextLinkToken, token))
+      link.publish(buffer.readable, token: nextLinkToken)
+      nextLinkToken += 1
+    }
+  }
+
+  /// The next message that is fit to be sent, in `buffer`; nil where none waits.
+  private func nextMessage() throws(OutboxError) -> OutboxToken? {
+    while true {
+      switch try drain.next(into: &buffer) {
+      case .empty: return nil
+      case .scanNeeded: try scan()
+      case .failed(let failure): log(.warning, failure.description)
+      case .message(let token):
+        do throws(MessageFault) {
+          if try MessageMembers.find(in: buffer.readable).bus != nil { try stripReserved() }
+          return token
+        } catch {
+          if let failure = try drain.fail(token, .rejected("not a message: \(error)")) {
+            log(.warning, failure.description)
+          }
+          buffer.removeAll()
+        }
+      }
+    }
+  }
+
+  /// `bus` is not a sender's to give.
+  private func stripReserved() throws(MessageFault) {
+    scratch.removeAll()
+    try MessageMembers.appendSenderObject(of: buffer.readable, to: &scratch)
+    buffer.removeAll()
+    buffer.append(contentsOf: scratch.readable)
+  }
+
+  private func finish(_ token: OutboxToken) {
+    do { try drain.finish(token) } catch { trouble(error) }
+  }
+
+  private func unload() {
+    loaded = nil
+    buffer.removeAll()
+  }
+
+  // MARK: - Trouble
+
+  private func trouble(_ error: OutboxError) {
+    if case .folderRemoved = error { return reopen() }
+    trouble(error.description)
+  }
+
+  /// Says what is wrong, once for each thing, and tries again after a pause.
+  private func trouble(_ text: String) {
+    if text != lastTrouble { log(.error, text) }
+    lastTrouble = text
+    guard pause == nil else { return }
+    let delay = min(Self.lastPause, Self.firstPause << min(pauses, 10))
+    pauses += 1
+    pause = loop.arm(after: delay, Redo(self))
+  }
+
+  /// After a pause everything that was not answered is sent again.
+  private final class Redo: TimerHandler {
+    private let pump: OutboxPump
+    init(_ pump: OutboxPump) { self.pump = pump }
+
+    func fired(_ token: TimerToken) {
+      pump.pause = nil
+      if pump.flights.isEmpty {
+        pump.unload()
+        pump.drain.putBack()
+      }
+      pump.pump()
+    }
+  }
+
+  /// Somebody removed or replaced the folders: make them again. What was in flight stays in flight.
+  private func reopen() {
+    watch?.stop()
+    watch = nil
+    log(.warning, "the outbox was removed or replaced; opening it again")
+    do throws(OutboxError) {
+      drain = try OutboxDrain(state: state, access: access, maximumMessageBytes: messageBytes)
+      flights.removeAll()
+      unload()
+      try begin()
+    } catch {
+      trouble(error.description)
+    }
+  }
+}
