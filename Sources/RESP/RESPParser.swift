@@ -104,7 +104,8 @@ package struct RESPParser: ~Copyable {
     }
   }
 
-  /// The frame that `parse` has just completed.
+  /// The frame that `parse` has just completed. Pass it straight on: a variable of it would keep the parser and the
+  /// buffer borrowed to the end of its scope.
   ///
   /// - Parameter bytes: begins at the frame's first byte, as it did for `parse`.
   @_lifetime(borrow self, copy bytes)

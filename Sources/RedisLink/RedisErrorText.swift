@@ -18,11 +18,12 @@ package enum RedisErrorText {
     return line
   }
 
-  /// What stands before ", with args beginning with": the arguments are what we sent, a password or a message among
+  /// What stands before "with args beginning with": the arguments are what we sent, a password or a message among
   /// them, and must neither be shown nor decide what the error means.
   @_lifetime(copy text)
   static func withoutArguments(_ text: Span<UInt8>) -> Span<UInt8> {
-    guard let end = find(argumentsFollow, in: text) else { return text }
+    guard var end = find(argumentsFollow, in: text) else { return text }
+    while end > 0, text[end - 1] == UInt8(ascii: " ") || text[end - 1] == UInt8(ascii: ",") { end -= 1 }
     return text.extracting(0..<end)
   }
 
