@@ -43,6 +43,8 @@ let package = Package(
   name: "openclaw-bus",
   targets: [
     .target(name: "CLinux"),
+    // getaddrinfo_a is in libanl before glibc 2.34, in libc since.
+    .target(name: "CResolver", linkerSettings: [.linkedLibrary("anl")]),
     library("Bytes", ["CLinux"]),
     library("System", ["CLinux", "Bytes"]),
     library("JSON", ["Bytes"]),
@@ -51,7 +53,7 @@ let package = Package(
     library("Ring", ["System", "Bytes"]),
     library("Outbox", ["System", "Bytes"]),
     library("EventLoop", ["System", "CLinux", "Bytes"]),
-    library("Network", ["EventLoop", "System", "CLinux", "Bytes"]),
+    library("Network", ["EventLoop", "System", "CResolver", "CLinux", "Bytes"]),
     library("RedisLink", ["Network", "EventLoop", "RESP", "System", "Bytes"]),
     library("Settings", ["JSON", "Message", "System", "Bytes"]),
     library("Inbox", ["Ring", "Message", "JSON", "System", "Bytes"]),

@@ -45,6 +45,10 @@ package enum Limits {
   /// A channel's name, in bytes.
   package static let channelNameBytes = 1...256
 
+  /// A host's name (RFC 1035 allows 253; a scoped IPv6 address is shorter), and how many of its addresses are tried.
+  package static let hostNameBytes = 255
+  package static let resolvedAddresses = 32
+
   /// How much is asked from a socket at once.
   package static let socketReadBytes = 256 * 1024
 
