@@ -130,7 +130,7 @@ extension OutboxDrain {
   static func escaped(_ bytes: borrowing Span<UInt8>) -> String {
     let hex = Array("0123456789ABCDEF".utf8)
     var escaped: [UInt8] = []
-    for index in 0..<min(bytes.count, Limits.outboxStrangeNameBytes / 3) {
+    for index in 0..<bytes.count where escaped.count + 3 <= Limits.outboxStrangeNameBytes {
       let byte = bytes[index]
       switch byte {
       case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
