@@ -22,6 +22,11 @@ package enum Limits {
   /// The outbox's quota: messages and bytes waiting to be sent.
   package static let outboxMessages = 10_000
   package static let outboxBytes = 64 * 1024 * 1024
+  /// The line that says why a message can never be sent, and how much of a strange file name is kept in `failed/`.
+  package static let outboxReasonBytes = 1024
+  package static let outboxStrangeNameBytes = 128
+  /// Names of waiting messages held in memory before the folder is listed anew instead.
+  package static let outboxNames = 4 * outboxMessages
   /// Messages and bytes in flight to Redis at once.
   package static let publishBatchMessages = 64
   package static let publishBatchBytes = 1024 * 1024
