@@ -1,0 +1,287 @@
+"""What the end-to-end tests drive: the three programs, as a user starts them, and a real redis-server."""
+
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import time
+
+import redis
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAMS = pathlib.Path(os.environ.get("BUS_PROGRAMS", ROOT / ".build" / "release"))
+CHANNEL = "openclaw-chat"
+PATIENCE = 30  # seconds: a bound on waiting, never a promise about speed
+
+
+def program(name):
+    path = PROGRAMS / name
+    assert path.exists(), f"{path} is missing: build it with `swift build -c release`"
+    return str(path)
+
+
+def wait_until(what, predicate, patience=PATIENCE):
+    """Waits for a true answer and gives it; fails, saying what was waited for, after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while True:
+        answer = predicate()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"waited {patience} s in vain: {what}"
+        time.sleep(0.02)
+
+
+def stays_away(predicate, seconds=0.5):
+    """True if the predicate stays false for a moment; for what must not happen there is no better proof from outside."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if predicate():
+            return False
+        time.sleep(0.02)
+    return True
+
+
+class Process:
+    """A child process with all its output in one file, ended by its process id."""
+
+    def __init__(self, log):
+        self.log_path = log
+        self.child = None
+
+    def spawn(self, arguments, environment):
+        with open(self.log_path, "ab") as log:
+            self.child = subprocess.Popen(
+                [str(word) for word in arguments],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=self.log_path.parent,
+            )
+
+    @property
+    def log(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    @property
+    def pid(self):
+        return self.child.pid
+
+    def is_running(self):
+        return self.child is not None and self.child.poll() is None
+
+    def send_signal(self, number):
+        self.child.send_signal(number)
+
+    def wait(self, patience=PATIENCE):
+        return self.child.wait(timeout=patience)
+
+    def stop(self, number=signal.SIGTERM):
+        """Asks the process to end, and gives its exit code; negative where a signal ended it."""
+        if not self.is_running():
+            return None
+        self.send_signal(number)
+        try:
+            return self.wait(10)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+            raise
+
+    def kill(self):
+        if self.is_running():
+            self.child.kill()
+            self.child.wait()
+
+
+class RedisServer(Process):
+    """A private redis-server on a loopback port and a unix socket, without persistence."""
+
+    def __init__(self, folder, *options):
+        folder.mkdir()
+        super().__init__(folder / "redis.log")
+        self.folder = folder
+        self.options = options
+        self.socket = folder / "redis.sock"
+        self.port = None
+        self.password = None
+
+    def start(self):
+        binary = os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
+        assert binary, "redis-server is missing: run tools/setup"
+        # The port is found by binding: the server ends at once if another has it. A restart keeps its port.
+        for port in [self.port] if self.port else random.sample(range(20000, 32000), 20):
+            self.spawn(
+                [
+                    binary, "--port", port, "--bind", "127.0.0.1", "--unixsocket", self.socket, "--save", "",
+                    "--appendonly", "no", "--dir", self.folder, *self.options,
+                ],
+                {"PATH": os.environ["PATH"]},
+            )
+            wait_until("redis-server answers", lambda: not self.is_running() or self.answers())
+            if self.is_running():
+                self.port = port
+                return self
+        raise AssertionError(f"redis-server does not start:\n{self.log}")
+
+    def answers(self):
+        # By the socket in our own folder: on the port, a stranger's server might answer.
+        try:
+            redis.Redis(unix_socket_path=str(self.socket)).ping()
+            return True
+        except redis.AuthenticationError:
+            return True
+        except (redis.ConnectionError, redis.TimeoutError):
+            return False
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}"
+
+    def client(self, **more):
+        return redis.Redis(port=self.port, password=self.password, **more)
+
+    def publish(self, payload):
+        """Publishes raw bytes, or an object as the Python version did; gives the number of receivers."""
+        if not isinstance(payload, bytes):
+            payload = json.dumps(payload, ensure_ascii=False).encode()
+        return self.client().publish(CHANNEL, payload)
+
+    def subscribers(self):
+        return self.client().pubsub_numsub(CHANNEL)[0][1]
+
+
+class Node(Process):
+    """One server's part of the bus: a state folder, a configuration, a daemon, and the tools that use them."""
+
+    def __init__(self, name, folder, config=None):
+        folder.mkdir()
+        super().__init__(folder / "clawd.log")
+        self.name = name
+        self.folder = folder
+        self.home = folder / "home"
+        self.home.mkdir()
+        self.state = folder / "state"
+        self.names_state = True
+        self.config_path = folder / "config.json"
+        self.environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.home), "LANG": "C.UTF-8"}
+        if config is not None:
+            self.configure(config)
+
+    def configure(self, config):
+        self.config_path.write_text(config if isinstance(config, str) else json.dumps(config))
+
+    @property
+    def common(self):
+        """The options that every program gets; without a configuration none is named."""
+        options = ["--state-dir", self.state] if self.names_state else []
+        return options + ["--config", self.config_path] if self.config_path.exists() else options
+
+    # The daemon
+
+    def start(self):
+        """Starts clawd and waits until it is of use: connected to Redis, or a local bus."""
+        self.launch()
+        wait_until("clawd is ready", self.is_ready)
+        return self
+
+    def launch(self, *options):
+        self.spawn([program("clawd"), *self.common, *options], self.environment)
+        return self
+
+    def is_ready(self):
+        assert self.is_running(), f"clawd ended with {self.child.returncode}:\n{self.log}"
+        status = self.status_or_none()
+        # The process id tells the status of this daemon from what an earlier one left behind.
+        return (
+            status is not None
+            and status["daemon"]["state"] == "running"
+            and status["daemon"]["pid"] == self.pid
+            and status["redis"]["state"] in ("ready", "off")
+        )
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def refuses(self):
+        """Starts a clawd that must end by itself; gives its exit code and what it said."""
+        before = len(self.log)
+        self.launch()
+        return self.wait(), self.log[before:]
+
+    # The tools
+
+    def run(self, name, *words, stdin=b"", environment=None, **more):
+        more = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
+        return subprocess.run(
+            [program(name), *(word if isinstance(word, bytes) else str(word) for word in (*words, *self.common))],
+            input=stdin, timeout=PATIENCE, cwd=self.folder, env={**self.environment, **(environment or {})}, **more,
+        )
+
+    def run_tail(self, name, *words):
+        """As `run`, with the common options first: for words that come after `--`."""
+        words = [word if isinstance(word, bytes) else str(word) for word in words]
+        return subprocess.run(
+            [program(name), *map(str, self.common), *words], stdin=subprocess.DEVNULL, capture_output=True,
+            timeout=PATIENCE, cwd=self.folder, env=self.environment,
+        )
+
+    def run_shell(self, line):
+        return subprocess.run(
+            ["/bin/sh", "-c", line], stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE,
+            cwd=self.folder, env=self.environment,
+        )
+
+    def clawq(self, *words, **more):
+        return self.run("clawq", *words, **more)
+
+    def clawsend(self, *words, **more):
+        return self.run("clawsend", *words, **more)
+
+    def send(self, text, *options, sender=None):
+        """Sends through standard input, so that any text will do; gives the message's id."""
+        stdin = (text if isinstance(text, bytes) else text.encode()) + b"\n"
+        done = self.clawsend(*options, sender or self.name, "-", stdin=stdin)
+        assert done.returncode == 0, done
+        return done.stdout.decode().strip()
+
+    def get(self, *options):
+        done = self.clawq("get", *options)
+        assert done.returncode == 0, done
+        return json.loads(done.stdout)
+
+    def check(self, *options):
+        done = self.clawq("check", *options)
+        assert done.returncode == 0, done
+        return done.stdout.decode()
+
+    def status_or_none(self):
+        done = self.clawq("status", "--json")
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def status(self):
+        status = self.status_or_none()
+        assert status is not None, self.clawq("status", "--json")
+        assert status["read"] == status["total"] - status["unread"] - status["lost"], status
+        return status
+
+    def unread(self):
+        return self.status()["unread"]
+
+    def collect(self, count, *options, patience=PATIENCE):
+        """Gets, and marks read, until `count` messages and losses have come; gives them in order."""
+        got = []
+
+        def enough():
+            got.extend(self.get("--all", *options))
+            return len(got) >= count
+
+        wait_until(f"{count} messages", enough, patience)
+        return got
+
+    def texts(self, count, *options, patience=PATIENCE):
+        return [message.get("text") for message in self.collect(count, *options, patience=patience)]
+
+    def outbox(self, part):
+        folder = self.state / "outbox" / part
+        return sorted(folder.iterdir()) if folder.exists() else []

@@ -1,0 +1,109 @@
+"""clawd as a process: one per state folder, quick to end, quiet when idle, never a local bus by accident."""
+
+import pathlib
+import signal
+import time
+
+import pytest
+
+from bus import stays_away, wait_until
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_signal_to_end_is_obeyed(node, number):
+    assert node.stop(number) == 0
+    assert node.status()["daemon"]["state"] == "stopped"
+
+
+def test_a_signal_to_end_is_obeyed_while_redis_is_away(node, redis_server):
+    redis_server.kill()
+    wait_until("the loss of the connection is seen", lambda: node.status()["redis"]["state"] != "ready")
+    assert node.stop() == 0
+
+
+def test_hangup_ends_nothing(node):
+    node.send_signal(signal.SIGHUP)
+    assert stays_away(lambda: not node.is_running())
+    node.send("still here")
+    assert node.texts(1) == ["still here"]
+
+
+def test_a_second_daemon_on_a_state_folder_is_refused(local_node, make_node):
+    second = make_node("second", start=False)
+    second.state = local_node.state
+    code, said = second.refuses()
+    assert code == 75, said
+    assert str(local_node.state) in said
+    local_node.send("the first goes on")
+    assert local_node.texts(1) == ["the first goes on"]
+
+
+def test_a_queue_once_joined_to_redis_is_no_local_bus_by_accident(node):
+    node.stop()
+    node.configure({})
+    code, said = node.refuses()
+    assert code == 78, said
+    assert "local" in said
+    node.configure({"redis_url": "local"})
+    node.start()
+    node.send("on purpose")
+    assert node.texts(1) == ["on purpose"]
+
+
+def test_the_reader_and_the_sender_work_meanwhile(node):
+    node.send("one")
+    wait_until("received", lambda: node.unread() == 1)
+    node.stop()
+    node.configure({})
+    assert [message["text"] for message in node.get()] == ["one"]
+    node.send("two")
+
+
+def test_an_idle_daemon_sleeps(node):
+    def wakings():
+        lines = pathlib.Path(f"/proc/{node.pid}/status").read_text().splitlines()
+        return sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
+
+    wait_until("it has settled", lambda: settled(wakings))
+    before = wakings()
+    time.sleep(2)
+    # The one timer of 30 s may fall into the two.
+    assert wakings() - before <= 3
+
+
+def settled(count):
+    before = count()
+    time.sleep(0.3)
+    return count() == before
+
+
+def test_the_log_goes_to_standard_error_and_nothing_to_the_home_folder(node):
+    assert node.log
+    assert list(node.home.rglob("*")) == []
+
+
+def test_status_names_the_daemon(node):
+    daemon = node.status()["daemon"]
+    assert daemon["pid"] == node.pid
+    assert daemon["version"]
+
+
+def test_the_environment_says_where_the_state_is(make_node):
+    node = make_node(start=False)
+    node.names_state = False
+    node.state = node.folder / "elsewhere"
+    node.environment["OPENCLAW_BUS_STATE_DIR"] = str(node.state)
+    node.start()
+    node.send("found")
+    assert node.texts(1) == ["found"]
+    assert (node.state / "queue.ring").exists()
+
+
+def test_without_a_word_the_state_is_in_the_home_folder(make_node):
+    node = make_node(start=False)
+    node.names_state = False
+    node.state = node.home / ".local" / "state" / "openclaw-bus"
+    node.start()
+    node.send("found")
+    assert node.texts(1) == ["found"]
+    assert (node.state / "queue.ring").exists()
