@@ -85,7 +85,7 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
     if publishedStatus?.redis != status.redis || publishedStatus?.redisError != status.redisError { publishStatus() }
   }
 
-  package func fired(_ token: TimerToken) {
+  package func timerFired(_ token: TimerToken) {
     _ = loop.arm(after: Self.heartbeatInterval, self)
     heartbeats += 1
     intake.speakOfLosses()
@@ -95,7 +95,7 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
     publishStatus()
   }
 
-  package func signalled(_ signal: Signal) {
+  package func received(_ signal: Signal) {
     switch signal {
     case .terminate, .interrupt:
       log(.notice, "stopping")
@@ -123,7 +123,7 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   }
 
   package func linkDown(_ failure: LinkFailure, retryAfter delay: UInt64) {
-    if case .malformed(.bulkTooLong) = failure {
+    if case .malformed(let fault) = failure, fault.reason == .bulkTooLong {
       intake.lose(.tooLarge, failure.description, at: loop.wallClock / 1000)
     }
     pump?.linkLost()

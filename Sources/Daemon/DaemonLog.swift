@@ -35,7 +35,9 @@ package struct DaemonLog: Sendable {
       line.append(utf8: LocalTime(unixNanoseconds: SystemClock.wall()).text + " " + level.word)
     }
     // One line each, whatever a message's sender or a server put into a name or an error.
-    line.append(utf8: String(String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 })))
+    line.append(
+      utf8: String(
+        String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 })))
     line.append("\n")
     StandardStreams.writeError(line.readable)
   }

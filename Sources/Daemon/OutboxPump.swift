@@ -90,17 +90,17 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
 
   // MARK: - Events
 
-  package func appeared(_ name: borrowing Span<UInt8>, in folder: WatchedFolder) {
+  package func fileArrived(_ name: borrowing Span<UInt8>, in folder: WatchedFolder) {
     drain.noticed(name)
   }
 
-  package func overflowed() {
+  package func arrivalsLost() {
     do { try drain.scan() } catch { trouble(error) }
   }
 
-  package func vanished(_ folder: WatchedFolder) { reopen() }
+  package func folderGone(_ folder: WatchedFolder) { reopen() }
 
-  package func fired(_ token: TimerToken) {
+  package func timerFired(_ token: TimerToken) {
     pause = nil
     pump()
   }
@@ -235,7 +235,7 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
     private let pump: OutboxPump
     init(_ pump: OutboxPump) { self.pump = pump }
 
-    func fired(_ token: TimerToken) {
+    func timerFired(_ token: TimerToken) {
       pump.pause = nil
       if pump.flights.isEmpty {
         pump.unload()

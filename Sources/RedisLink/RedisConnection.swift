@@ -1,7 +1,7 @@
 internal import Bytes
 internal import EventLoop
-internal import Network
-internal import RESP
+package import Network
+package import RESP
 internal import System
 
 /// What a connection does once it is open.
@@ -31,20 +31,15 @@ final class RedisConnection: ReadinessHandler, DialHandler {
   private var transport: (any Transport)?
   private var token: EventToken?
   private var handshake: Handshake
-  private var parser: RESPParser
-  private var input = ByteBuffer(capacity: Limits.socketReadBytes)
+  private var stream = FrameStream()
   /// What is to be sent. Whoever writes here sees to it that `flush` is called before the turn ends.
   var output = ByteBuffer(capacity: 16 * 1024)
 
-  /// - Parameter bulkBytes: the largest bulk string that is taken; a larger one is a fault of the peer.
-  init(_ loop: EventLoop, _ resolver: any Resolver, _ login: RedisLogin, bulkBytes: Int, owner: any RedisConnectionOwner) {
+  init(_ loop: EventLoop, _ resolver: any Resolver, _ login: RedisLogin, owner: any RedisConnectionOwner) {
     self.loop = loop
     self.owner = owner
     dialer = Dialer(loop, resolver)
     handshake = Handshake(login)
-    var limits = RESPLimits()
-    limits.bulkBytes = bulkBytes
-    parser = RESPParser(limits: limits)
   }
 
   /// Begins to connect. The connection must be closed.
@@ -62,9 +57,8 @@ final class RedisConnection: ReadinessHandler, DialHandler {
     token = nil
     transport = nil
     phase = .closed
-    input.removeAll()
+    stream.reset()
     output.removeAll()
-    parser.reset()
   }
 
   private func fail(_ failure: LinkFailure) {
@@ -116,7 +110,7 @@ final class RedisConnection: ReadinessHandler, DialHandler {
   private func receive() {
     guard let transport else { return }
     do throws(TransportFault) {
-      switch try transport.read(into: &input, atLeast: Limits.socketReadBytes / 2) {
+      switch try stream.read(from: transport) {
       case .bytes: serve()
       case .blocked: return
       case .end: fail(.closedByPeer)
@@ -128,36 +122,58 @@ final class RedisConnection: ReadinessHandler, DialHandler {
 
   /// Serves every frame that is complete.
   private func serve() {
-    while phase != .closed {
-      switch parser.parse(input.readable) {
-      case .needMore: return flush()
-      case .malformed(let fault): return fail(.malformed(fault))
-      case .value(let byteCount):
-        let failure = phase == .open ? serveOpen() : shakeHands()
-        guard failure == nil else { return fail(failure ?? .closedByPeer) }
-        input.consume(byteCount)
-      }
-    }
+    let failure = stream.serve { (frame) in phase == .open ? owner.received(frame, self) : shakeHands(frame) }
+    if let failure { fail(failure) } else { flush() }
   }
 
-  private func serveOpen() -> LinkFailure? {
-    let frame = parser.frame(in: input.readable)
-    return owner.received(frame, self)
-  }
-
-  private func shakeHands() -> LinkFailure? {
-    let step: Handshake.Step
-    do {
-      let frame = parser.frame(in: input.readable)
-      step = handshake.receive(frame, into: &output)
-    }
-    switch step {
-    case .waiting: return nil
+  private func shakeHands(_ frame: borrowing RESPFrame) -> LinkFailure? {
+    switch handshake.receive(frame, into: &output) {
+    case .waiting: break
     case .failed(let fault, let text): return .redis(fault, text: text)
     case .ready(let protocolVersion):
       phase = .open
       owner.opened(self, protocolVersion: protocolVersion)
-      return nil
+    }
+    return nil
+  }
+}
+
+/// The received bytes and the parser over them, in one value: reached once for a whole read, not once for each frame.
+private struct FrameStream: ~Copyable {
+  private var input = ByteBuffer(capacity: Limits.socketReadBytes)
+  private var parser = RESPParser()
+
+  mutating func reset() {
+    input.removeAll()
+    parser.reset()
+  }
+
+  /// Reads once, as much as there is room for.
+  mutating func read(from transport: any Transport) throws(TransportFault) -> TransportProgress {
+    try transport.read(into: &input, atLeast: Limits.socketReadBytes / 2)
+  }
+
+  private static func parse(_ input: borrowing ByteBuffer, _ parser: inout RESPParser) -> RESPOutcome {
+    parser.parse(input.readable)
+  }
+
+  /// Hands `body` the frame that the parser has just completed.
+  private borrowing func show(_ body: (borrowing RESPFrame) -> LinkFailure?) -> LinkFailure? {
+    let frame = parser.frame(in: input.readable)
+    return body(frame)
+  }
+
+  /// Hands every complete frame to `body`, until it answers a failure.
+  mutating func serve(_ body: (borrowing RESPFrame) -> LinkFailure?) -> LinkFailure? {
+    while true {
+      switch Self.parse(input, &parser) {
+      case .needMore: return nil
+      case .malformed(let fault): return .malformed(fault)
+      case .value(let byteCount):
+        let failure = show(body)
+        guard failure == nil else { return failure }
+        input.consume(byteCount)
+      }
     }
   }
 }

@@ -1,7 +1,7 @@
-package import Bytes
+internal import Bytes
 package import EventLoop
 package import Network
-package import RESP
+internal import RESP
 internal import System
 
 /// Is told what the link does. None of these may stop or restart the link from inside.
@@ -24,14 +24,11 @@ package struct RedisTarget: Sendable {
   package let endpoint: Endpoint
   package let login: RedisLogin
   package let channel: String
-  /// The largest message that is taken, in bytes.
-  package let messageBytes: Int
 
-  package init(endpoint: Endpoint, login: RedisLogin, channel: String, messageBytes: Int) {
+  package init(endpoint: Endpoint, login: RedisLogin, channel: String) {
     self.endpoint = endpoint
     self.login = login
     self.channel = channel
-    self.messageBytes = messageBytes
   }
 }
 
@@ -117,13 +114,14 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
   /// - Precondition: `canPublish(payload.count)`.
   package func publish(_ payload: borrowing Span<UInt8>, token: UInt64) {
     guard let commander else { preconditionFailure("the link is not ready") }
+    let channel = self.channel
     publisher.publish(token: token, channel: channel.span, payload: payload, into: &commander.output)
   }
 
   package func turnEnded() { commander?.flush() }
 
   /// The one timer: the deadline of connecting, or the end of the wait before it.
-  package func fired(_ token: TimerToken) {
+  package func timerFired(_ token: TimerToken) {
     switch state {
     case .waiting: connect()
     case .connecting: goDown(.notReady(after: Self.readyDeadline))
@@ -133,9 +131,8 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
 
   private func connect() {
     subscription = SubscriberMachine(channels: [target.channel])
-    let bulkBytes = target.messageBytes + Limits.respBulkSlack
-    let subscriber = RedisConnection(loop, resolver, target.login, bulkBytes: bulkBytes, owner: self)
-    let commander = RedisConnection(loop, resolver, target.login, bulkBytes: bulkBytes, owner: self)
+    let subscriber = RedisConnection(loop, resolver, target.login, owner: self)
+    let commander = RedisConnection(loop, resolver, target.login, owner: self)
     self.subscriber = subscriber
     self.commander = commander
     state = .connecting(loop.arm(after: Self.readyDeadline, self))
