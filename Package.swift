@@ -56,7 +56,7 @@ let package = Package(
     library("Network", ["EventLoop", "System", "CResolver", "CLinux", "Bytes"]),
     library("RedisLink", ["Network", "EventLoop", "RESP", "System", "Bytes"]),
     library("Settings", ["JSON", "Message", "System", "Bytes"]),
-    library("Inbox", ["Ring", "Message", "JSON", "System", "Bytes"]),
+    library("Inbox", ["Ring", "Message", "System", "Bytes"]),
     library("Terminal", ["Settings", "Message", "System", "Bytes"]),
     library(
       "Daemon",

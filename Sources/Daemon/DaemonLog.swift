@@ -1,5 +1,5 @@
 internal import Bytes
-internal import System
+package import System
 
 /// How much a line of the log matters; the raw values are syslog's (RFC 5424 section 6.2.1), which sd-daemon(3) uses.
 package enum LogLevel: UInt8, Sendable {
@@ -19,10 +19,12 @@ package enum LogLevel: UInt8, Sendable {
 
 /// The daemon's log: lines on stderr. Under journald each begins with its priority, elsewhere with the local time. No
 /// secret is ever given to it.
-package struct DaemonLog: Sendable {
+package final class DaemonLog {
   private let forJournal: Bool
+  private let output: FileDescriptor
 
-  package init(environment: Environment) {
+  package init(environment: Environment) throws(SystemError) {
+    output = try FileDescriptor(duplicating: 2)
     // Set by systemd for services whose output goes to the journal (systemd.exec(5)).
     forJournal = environment.text("JOURNAL_STREAM") != nil
   }
@@ -35,10 +37,11 @@ package struct DaemonLog: Sendable {
       line.append(utf8: LocalTime(unixNanoseconds: SystemClock.wall()).text + " " + level.word)
     }
     // One line each, whatever a message's sender or a server put into a name or an error.
-    line.append(
-      utf8: String(
-        String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 })))
+    for scalar in text.unicodeScalars {
+      line.append(utf8: scalar.properties.generalCategory == .control ? " " : String(scalar))
+    }
     line.append("\n")
-    StandardStreams.writeError(line.readable)
+    // A log that nobody can write to must not stop the bus.
+    try? output.writeAll(line.readable)
   }
 }

@@ -1,5 +1,5 @@
 package import Bytes
-package import Message
+internal import Message
 internal import Ring
 
 /// How a batch is written.

@@ -1,3 +1,4 @@
+internal import Glibc
 package import Message
 package import Ring
 package import System
@@ -119,7 +120,7 @@ package struct Consumer: ~Copyable {
   ) throws(CursorError) -> Cursor? {
     let own: Folder
     do { own = try Folder(cursors, in: folder) } catch {
-      if error.code == SystemError.noEntry { return nil }
+      if error.code == ENOENT { return nil }
       throw .system(error)
     }
     return try Cursor.open(name, in: own, writable: writable)

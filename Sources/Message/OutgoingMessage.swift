@@ -27,11 +27,11 @@ package struct OutgoingMessage: Sendable {
   package let re: String?
   /// Microseconds since the Unix epoch.
   package let timestamp: UInt64
-  /// The same moment on this machine's clock.
-  package let time: LocalTime
+  /// The same moment on this machine's wall clock: ISO 8601 without a zone, as the Python version writes it.
+  package let time: String
 
   package init(
-    id: ULID, from: AgentName, to: AgentName? = nil, re: String? = nil, timestamp: UInt64, time: LocalTime
+    id: ULID, from: AgentName, to: AgentName? = nil, re: String? = nil, timestamp: UInt64, time: String
   ) {
     self.id = id
     self.from = from
@@ -67,7 +67,7 @@ package struct OutgoingMessage: Sendable {
     json.name("ts", &buffer)
     json.value(microseconds: timestamp, &buffer)
     json.name("time", &buffer)
-    json.plain({ time.write(to: &$0) }, &buffer)
+    json.value(time, &buffer)
     json.name("id", &buffer)
     json.plain({ id.write(to: &$0) }, &buffer)
     if let to {

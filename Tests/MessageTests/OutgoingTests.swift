@@ -13,7 +13,7 @@ struct OutgoingTests {
     limit: Int = Limits.defaultMessageBytes
   ) throws -> String {
     let time = try #require(
-      LocalTime(year: 2026, month: 11, day: 3, hour: 3, minute: 4, second: 1, microsecond: 123))
+      "2026-11-03T03:04:01.000123")
     let message = OutgoingMessage(
       id: Self.id, from: try AgentName(from), to: try to.map(name), re: re, timestamp: timestamp, time: time)
     var buffer = ByteBuffer(capacity: 4)
@@ -81,39 +81,5 @@ struct OutgoingTests {
     }
     let fault = OutgoingFault.tooLarge(bytes: 5000, limit: 1024)
     #expect("\(fault)" == "the message is 5000 bytes as JSON, the most allowed is 1024")
-  }
-}
-
-@Suite("Local time")
-struct LocalTimeTests {
-  func text(_ fields: [Int]) -> String? {
-    guard
-      let time = LocalTime(
-        year: fields[0], month: fields[1], day: fields[2], hour: fields[3], minute: fields[4], second: fields[5],
-        microsecond: fields[6])
-    else { return nil }
-    var buffer = ByteBuffer(capacity: 8)
-    time.write(to: &buffer)
-    return contents(of: buffer)
-  }
-
-  @Test("ISO 8601 without a zone, each field at its width")
-  func writes() {
-    #expect(text([2026, 11, 23, 13, 14, 41, 123_456]) == "2026-11-23T13:14:41.123456")
-    #expect(text([33, 1, 2, 3, 4, 5, 6]) == "0033-01-02T03:04:05.000006")
-    #expect(text([9999, 12, 31, 23, 59, 60, 0]) == "9999-12-31T23:59:60.000000")
-  }
-
-  @Test("a field out of its range is refused")
-  func refuses() {
-    let good = [2026, 1, 1, 0, 0, 0, 0]
-    let bad = [[-1, 10_000], [0, 13], [0, 32], [-1, 24], [-1, 60], [-1, 61], [-1, 1_000_000]]
-    for (field, values) in bad.enumerated() {
-      for value in values + [.min, .max] {
-        var fields = good
-        fields[field] = value
-        #expect(text(fields) == nil, "field \(field), \(value)")
-      }
-    }
   }
 }

@@ -18,7 +18,7 @@ let importTable: [TargetRule] = [
   TargetRule("Network", ["EventLoop", "System", "CLinux", "Bytes"], ["Glibc"]),
   TargetRule("RedisLink", ["Network", "EventLoop", "RESP", "System", "Bytes"]),
   TargetRule("Settings", ["JSON", "Message", "System", "Bytes"], ["Glibc"]),
-  TargetRule("Inbox", ["Ring", "Message", "JSON", "System", "Bytes"]),
+  TargetRule("Inbox", ["Ring", "Message", "System", "Bytes"], ["Glibc"]),
   TargetRule("Terminal", ["Settings", "Message", "System", "Bytes"], ["Glibc"]),
   TargetRule(
     "Daemon", ["RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "Settings", "System", "Bytes"]),

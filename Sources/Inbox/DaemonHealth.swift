@@ -1,0 +1,63 @@
+internal import Bytes
+package import Ring
+package import System
+
+/// Whether the daemon does its work, judged from its lock and its status page: without asking it anything.
+package struct DaemonHealth: Equatable, Sendable {
+  package enum State: String, Sendable {
+    case running
+    /// It holds its lock, but its loop has not turned for `silenceLimit`.
+    case hung
+    case stopped
+  }
+
+  /// Three missed heartbeats, in microseconds.
+  package static let silenceLimit: UInt64 = 90_000_000
+  /// How long a service may be unusable before people are told, in microseconds.
+  package static let outageLimit: UInt64 = 60_000_000
+
+  package let state: State
+  package let status: DaemonStatus?
+  /// Microseconds since the Unix epoch.
+  private let now: UInt64
+
+  /// - Parameters:
+  ///   - isLocked: whether a daemon holds the writer's lock.
+  ///   - status: what one last said of itself.
+  ///   - now: microseconds since the Unix epoch.
+  package init(isLocked: Bool, status: DaemonStatus?, now: UInt64) {
+    self.status = status
+    self.now = now
+    guard isLocked else {
+      state = .stopped
+      return
+    }
+    // A heartbeat from the future is a clock that was set back: no reason to call the daemon hung.
+    let silence = status.map { now > $0.heartbeatAt ? now - $0.heartbeatAt : 0 } ?? 0
+    state = silence > Self.silenceLimit ? .hung : .running
+  }
+
+  /// What is wrong, since when, and what mends it, in one line; nil where nothing is.
+  package var complaint: String? {
+    switch state {
+    case .stopped:
+      return "clawd is not running\(since(status?.heartbeatAt)): no message arrives or leaves; start it with: clawd run"
+    case .hung:
+      let pid = status.map { " (pid \($0.pid))" } ?? ""
+      return "clawd\(pid) hangs\(since(status?.heartbeatAt)): restart it"
+    case .running:
+      guard let status, status.redis != .off, status.redis != .ready, now > status.redisSince,
+        now - status.redisSince > Self.outageLimit
+      else { return nil }
+      let reason = status.redisError.isEmpty ? "" : " (\(status.redisError))"
+      return "Redis is unusable\(since(status.redisSince))\(reason): messages wait and are sent later; "
+        + "check redis_url and the server, then: clawq status"
+    }
+  }
+
+  private func since(_ microseconds: UInt64?) -> String {
+    guard let microseconds, microseconds > 0 else { return "" }
+    let (nanoseconds, overflow) = microseconds.multipliedReportingOverflow(by: 1000)
+    return overflow ? "" : " since \(LocalTime(unixNanoseconds: nanoseconds).text)"
+  }
+}

@@ -1,0 +1,90 @@
+import Bytes
+import Inbox
+import JSON
+import Message
+import System
+import Terminal
+
+/// The lines that check shows below the count, and their width.
+private let linesShown = 10
+private let columnsShown = 80
+
+/// Says how much is new and shows the beginning of it.
+func check(_ session: borrowing Session) throws(Failure) -> ExitCode {
+  var consumer = try session.consumer(marking: false)
+  var output = StandardOutput()
+  var messages = 0
+  var losses = 0
+  var lost: UInt64 = 0
+  var lines: [String] = []
+  do {
+    while let entry = try consumer.nextEntry() {
+      let line: String
+      switch entry {
+      case .message(let sequence):
+        messages += 1
+        guard lines.count <= linesShown else { continue }
+        line = try describe(consumer.payload, sequence)
+      case .loss(let sequence, let count, let reason):
+        losses += 1
+        lost += count
+        guard lines.count <= linesShown else { continue }
+        line = "\(sequence)  \(count == 0 ? "messages" : "\(count)") lost: \(reason.name)"
+      }
+      lines.append(DisplayText.cut(line, columns: columnsShown))
+    }
+  } catch let error as InboxError {
+    throw Failure(error)
+  } catch {
+    throw Failure(.badData, "\(error)")
+  }
+  if session.arguments.has(Options.json) {
+    var json = JSONWriter()
+    json.beginObject(&output.buffer)
+    json.name("new", &output.buffer)
+    json.value(UInt64(messages), &output.buffer)
+    json.name("lost", &output.buffer)
+    json.value(lost, &output.buffer)
+    json.endObject(&output.buffer)
+    output.buffer.append("\n")
+  } else {
+    let total = messages + losses
+    var summary = messages == 0 ? "no new messages" : counted(messages, "new message")
+    if losses > 0 { summary += ", \(lost > 0 ? "\(lost) " : "")lost" }
+    if total > 0 { summary += " (read with: clawq get\(session.readerFlags))" }
+    output.buffer.append(utf8: summary + "\n")
+    let isCut = total > linesShown
+    for line in lines.prefix(isCut ? linesShown - 1 : linesShown) { output.buffer.append(utf8: line + "\n") }
+    if isCut { output.buffer.append(utf8: "… and \(total - linesShown + 1) more\n") }
+  }
+  try output.write()
+  try session.complain(consumer)
+  return session.exitCode(messages: messages, losses: losses)
+}
+
+extension Session {
+  /// The flags that make `get` read what this command looked at.
+  var readerFlags: String {
+    var flags = ""
+    if arguments.has(Options.as), let agent = identity.agent { flags += " --as \(agent.text)" }
+    if arguments.has(Options.consumer) { flags += " --consumer \(consumerName)" }
+    if arguments.has(Options.unfiltered) { flags += " --unfiltered" }
+    return DisplayText.harmless(flags)
+  }
+}
+
+/// One message on one line: number, time sent, sender, text.
+private func describe(_ object: borrowing Span<UInt8>, _ sequence: UInt64) throws(MessageFault) -> String {
+  let members = try MessageMembers.find(in: object)
+  let from = JSONString.decode(object.extracting(members.from.content))
+  let text = JSONString.decode(object.extracting(members.text.content))
+  var to = ""
+  if let value = members.to { to = " → " + JSONString.decode(object.extracting(value.content)) }
+  var time = ""
+  if let ts = members.ts, ts.kind == .number, let seconds = JSONNumber.double(object.extracting(ts.range)),
+    seconds >= 0, seconds < 18_000_000_000
+  {
+    time = LocalTime(unixNanoseconds: UInt64(seconds) * 1_000_000_000).text + "  "
+  }
+  return "\(sequence)  \(time)\(from)\(to): \(text)"
+}
