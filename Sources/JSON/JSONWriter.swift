@@ -77,6 +77,21 @@ package struct JSONWriter: Sendable {
     buffer.append(decimal: microseconds % 1_000_000, width: 6)
   }
 
+  /// A string that needs no escaping.
+  ///
+  /// - Parameter text: ASCII without quotes, backslashes or control characters.
+  package mutating func plain(_ text: StaticString, _ buffer: inout ByteBuffer) {
+    plain({ $0.append(text) }, &buffer)
+  }
+
+  /// A string that needs no escaping and that `write` appends, without its quotes.
+  package mutating func plain(_ write: (inout ByteBuffer) -> Void, _ buffer: inout ByteBuffer) {
+    separate(&buffer)
+    buffer.append(UInt8(ascii: "\""))
+    write(&buffer)
+    buffer.append(UInt8(ascii: "\""))
+  }
+
   /// A value that is already JSON.
   package mutating func token(_ json: StaticString, _ buffer: inout ByteBuffer) {
     separate(&buffer)

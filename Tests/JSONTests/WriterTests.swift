@@ -33,9 +33,13 @@ struct WriterTests {
     json.token("0.5", &buffer)
     json.name("d", &buffer)
     json.compact(Array("[ 1 , 2 ]".utf8).span, &buffer)
+    json.name("e", &buffer)
+    json.plain("x", &buffer)
+    json.name("f", &buffer)
+    json.plain({ $0.append("y") }, &buffer)
     json.endObject(&buffer)
     let expected =
-      #"{"a":18446744073709551615,"b":[-9223372036854775808,true,false,null,{},[],"x\n"],"c":0.5,"d":[1,2]}"#
+      #"{"a":18446744073709551615,"b":[-9223372036854775808,true,false,null,{},[],"x\n"],"c":0.5,"d":[1,2],"e":"x","f":"y"}"#
     #expect(String(repairing: buffer.readable) == expected)
   }
 
