@@ -1,3 +1,5 @@
+package import Settings
+
 /// An option of a command: `--name`, `--name VALUE` or `--name=VALUE`.
 package struct Option: Equatable, Sendable {
   package enum Value: Equatable, Sendable {
@@ -79,11 +81,14 @@ package struct Command: Sendable {
   /// Paragraphs for the help.
   package let details: [String]
   package let examples: [Example]
+  /// What of the configuration the help explains.
+  package let settings: [Setting]
   package let exitCodes: [ExitCode]
 
   package init(
     _ name: String?, _ summary: String, operands: String = "", operandCount: ClosedRange<Int> = 0...0,
-    options: [Option] = [], details: [String] = [], examples: [Example] = [], exitCodes: [ExitCode]
+    options: [Option] = [], details: [String] = [], examples: [Example] = [],
+    settings: [Setting] = [], exitCodes: [ExitCode]
   ) {
     self.name = name
     self.summary = summary
@@ -92,6 +97,7 @@ package struct Command: Sendable {
     self.options = options
     self.details = details
     self.examples = examples
+    self.settings = settings
     self.exitCodes = exitCodes
   }
 

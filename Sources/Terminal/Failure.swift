@@ -34,6 +34,10 @@ extension Failure {
       ExitCode(rawValue: error.exitCode) ?? .inputOutput, error.what, why: error.why, whatToDo: error.whatToDo)
   }
 
+  package init(_ fault: SettingsFault) {
+    self.init(.configuration, fault.what, why: fault.why, whatToDo: fault.whatToDo)
+  }
+
   /// A system call failed where no more can be said than that.
   package init(_ what: String, _ error: SystemError) {
     let code: ExitCode = error.isRefusal ? .permission : .inputOutput

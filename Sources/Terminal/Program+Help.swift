@@ -37,6 +37,10 @@ extension Program {
         text += "  \(example.line)\n" + Self.wrapped(example.does, indent: 6)
       }
     }
+    if !command.settings.isEmpty {
+      text += "\nSettings (members of the JSON object in the configuration file):\n"
+      for setting in command.settings { text += Self.entry(setting.name, setting.explanation) }
+    }
     text += "\nExit codes:\n"
     for code in command.exitCodes { text += Self.entry(String(code.rawValue), code.meaning, column: 7) }
     return text

@@ -2,7 +2,7 @@ import Glibc
 import System
 
 /// A fresh folder that goes, with everything in it, when its owner does.
-struct TemporaryFolder: ~Copyable {
+final class TemporaryFolder: Sendable {
   let path: String
 
   init() {

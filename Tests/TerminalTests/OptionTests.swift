@@ -1,3 +1,4 @@
+import Settings
 import Terminal
 import Testing
 
@@ -229,11 +230,13 @@ import Testing
         Option("an-option-of-much-length", "WITH-A-VALUE", help: long), Option("short", "S", help: long),
         Option(flag: "exactly-sixteen-w", help: long),
       ],
-      details: [long, long], examples: [Example("x", long)], exitCodes: ExitCode.allCases)
+      details: [long, long], examples: [Example("x", long)],
+      settings: Setting.all, exitCodes: ExitCode.allCases)
     let program = Program("program", long, commands: [command])
     for text in [program.helpText, program.helpText(command)] {
       for line in text.split(separator: "\n") { #expect(line.count <= 80, "\(line)") }
       #expect(text.hasSuffix("\n"))
     }
+    for setting in Setting.all { #expect(program.helpText(command).contains("  " + setting.name)) }
   }
 }

@@ -95,6 +95,13 @@ import Testing
     StandardError(program: "clawq", descriptor: -1).note("nobody can")
   }
 
+  @Test("a configuration fault ends with 78 and says file, place and reason on one line")
+  func settingsFaults() {
+    let failure = Failure(SettingsFault.malformed(path: "/c", line: 2, column: 3, reason: "a colon"))
+    #expect(failure.exitCode == .configuration)
+    #expect(failure.line == "cannot read the configuration /c: line 2, column 3: a colon")
+  }
+
   @Test("every state folder error has an exit code of ours and keeps its mend")
   func stateFolderErrors() {
     let system = SystemError(code: EIO, call: "open", subject: "/x")

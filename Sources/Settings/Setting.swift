@@ -1,0 +1,125 @@
+internal import Bytes
+
+/// One thing that can be configured. `Setting.all` is the table that the checks, the help and the manual are made from.
+package struct Setting: Sendable {
+  /// The raw value is the member's name in the configuration file.
+  package enum Key: String, CaseIterable, Sendable {
+    case redisURL = "redis_url"
+    case channel
+    case localAgentName = "local_agent_name"
+    case queueBytes = "queue_bytes"
+    case maxMessageBytes = "max_message_bytes"
+    case shareGroup = "share_group"
+    case telegramGroupID = "telegram_group_id"
+  }
+
+  package enum Kind: Sendable {
+    case redisURL
+    /// A length in bytes of UTF-8; no control characters.
+    case text(bytes: ClosedRange<Int>)
+    case agentName
+    case integer(ClosedRange<Int>)
+    case powerOfTwo(ClosedRange<Int>)
+    case boolean
+    /// The Python version wrote either; empty and null count as not given.
+    case textOrInteger
+  }
+
+  /// When a changed value takes effect.
+  package enum Change: String, Sendable {
+    case reload
+    case restart
+  }
+
+  package let key: Key
+  /// The variable that wins over the file.
+  package let environment: String?
+  package let kind: Kind
+  /// Whether the value is never shown.
+  package let isSecret: Bool
+  /// As it would be written; nil where there is none.
+  package let defaultText: String?
+  package let change: Change
+  /// One line, without a full stop.
+  package let help: String
+
+  package var name: String { key.rawValue }
+
+  /// What a value must be, to follow "expected".
+  package var allowed: String {
+    switch kind {
+    case .redisURL: "a URL that begins with redis://, rediss:// or unix://, or \"local\""
+    case .text(let bytes): "a string of \(bytes.lowerBound) to \(bytes.upperBound) bytes without control characters"
+    case .agentName:
+      "a name of \(Limits.agentNameBytes.lowerBound) to \(Limits.agentNameBytes.upperBound) bytes without control characters"
+    case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
+    case .powerOfTwo(let range): "a power of two from \(range.lowerBound) to \(range.upperBound)"
+    case .boolean: "true or false"
+    case .textOrInteger: "a string or a whole number"
+    }
+  }
+
+  /// All that the help says of it.
+  package var explanation: String {
+    var text = "\(help): \(allowed)"
+    if let defaultText { text += "; default \(defaultText)" }
+    if let environment { text += "; $\(environment) wins" }
+    return text + " (\(change.rawValue))"
+  }
+
+  package static func of(_ key: Key) -> Setting {
+    switch key {
+    case .redisURL:
+      Setting(
+        key: key, environment: "UPSTASH_REDIS_URL", kind: .redisURL, isSecret: true, defaultText: nil,
+        change: .restart, help: "the Redis server, or none")
+    case .channel:
+      Setting(
+        key: key, environment: nil, kind: .text(bytes: Limits.channelNameBytes), isSecret: false,
+        defaultText: defaultChannel, change: .restart, help: "the Redis channel")
+    case .localAgentName:
+      Setting(
+        key: key, environment: "LOCAL_AGENT_NAME", kind: .agentName, isSecret: false, defaultText: nil,
+        change: .reload, help: "the agent that clawq reads for")
+    case .queueBytes:
+      Setting(
+        key: key, environment: nil, kind: .powerOfTwo(Limits.queueBytesRange), isSecret: false,
+        defaultText: String(Limits.defaultQueueBytes), change: .restart, help: "the size of the queue file")
+    case .maxMessageBytes:
+      Setting(
+        key: key, environment: nil, kind: .integer(Limits.messageBytesRange), isSecret: false,
+        defaultText: String(Limits.defaultMessageBytes), change: .restart, help: "the largest message sent")
+    case .shareGroup:
+      Setting(
+        key: key, environment: nil, kind: .boolean, isSecret: false, defaultText: "false", change: .restart,
+        help: "whether the folder's group takes part")
+    case .telegramGroupID:
+      Setting(
+        key: key, environment: "TELEGRAM_GROUP_ID", kind: .textOrInteger, isSecret: false, defaultText: nil,
+        change: .reload, help: "the Telegram group that messages are shown in")
+    }
+  }
+
+  /// The table.
+  package static let all = Key.allCases.map(of)
+
+  package static let defaultChannel = "openclaw-chat"
+}
+
+/// Where a value comes from, each winning over those before it.
+package enum SettingSource: Equatable, Sendable, CustomStringConvertible {
+  case unset
+  case file(String)
+  case environment(String)
+  case flag
+
+  /// To follow the setting's name.
+  package var description: String {
+    switch self {
+    case .unset: "by default"
+    case .file(let path): "in \(path)"
+    case .environment(let name): "in the variable \(name)"
+    case .flag: "on the command line"
+    }
+  }
+}

@@ -1,0 +1,100 @@
+internal import Bytes
+internal import Message
+
+/// A value as it was found.
+enum GivenValue: Equatable {
+  /// From a flag or a variable, where everything is text.
+  case typed(String)
+  /// The rest are what JSON knows.
+  case text(String)
+  case integer(Int64)
+  case boolean(Bool)
+  case null
+  /// A number that is not whole or not in Int64, an array, an object.
+  case other
+}
+
+extension Settings {
+  /// Checks `value` and keeps it.
+  mutating func take(_ value: GivenValue, for setting: Setting, from source: SettingSource) throws(SettingsFault) {
+    let fault = SettingsFault.invalid(setting.key, source, expected: setting.allowed)
+    switch setting.key {
+    case .redisURL:
+      redis = try Self.redis(value, source: source, fault)
+    case .channel:
+      guard let text = value.asText, setting.allows(text) else { throw fault }
+      channel = text
+    case .localAgentName:
+      guard let text = value.asText else { throw fault }
+      do { localAgentName = try AgentName(text) } catch { throw fault }
+    case .queueBytes:
+      guard let number = value.asInteger, setting.allows(number) else { throw fault }
+      queueBytes = number
+    case .maxMessageBytes:
+      guard let number = value.asInteger, setting.allows(number) else { throw fault }
+      maxMessageBytes = number
+    case .shareGroup:
+      guard let truth = value.asBoolean else { throw fault }
+      shareGroup = truth
+    case .telegramGroupID:
+      if value == .null || value == .text("") { return }
+      guard let text = value.asText ?? value.asInteger.map(String.init) else { throw fault }
+      telegramGroupID = text
+    }
+    sources[setting.key] = source
+  }
+
+  private static func redis(
+    _ value: GivenValue, source: SettingSource, _ fault: SettingsFault
+  ) throws(SettingsFault) -> Redis {
+    // An empty text is a forgotten value, not a wish to work alone.
+    guard let text = value.asText, !text.isEmpty else { throw fault }
+    if text == "local" { return .local }
+    do {
+      return .server(try RedisURL.parse(text))
+    } catch {
+      throw .invalid(.redisURL, source, expected: "\(error.expected) (at byte \(error.offset + 1))")
+    }
+  }
+}
+
+extension Setting {
+  fileprivate func allows(_ text: String) -> Bool {
+    guard case .text(let bytes) = kind, bytes.contains(text.utf8.count) else { return false }
+    return text.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
+  }
+
+  fileprivate func allows(_ number: Int) -> Bool {
+    switch kind {
+    case .integer(let range): range.contains(number)
+    case .powerOfTwo(let range): range.contains(number) && number & (number - 1) == 0
+    default: false
+    }
+  }
+}
+
+extension GivenValue {
+  fileprivate var asText: String? {
+    switch self {
+    case .typed(let text), .text(let text): text
+    default: nil
+    }
+  }
+
+  fileprivate var asInteger: Int? {
+    switch self {
+    case .typed(let text): Decimal.signed(Array(text.utf8).span).map { Int($0) }
+    case .integer(let number): Int(number)
+    default: nil
+    }
+  }
+
+  fileprivate var asBoolean: Bool? {
+    switch self {
+    case .boolean(let truth): truth
+    case .typed("true"): true
+    case .typed("false"): false
+    default: nil
+    }
+  }
+}

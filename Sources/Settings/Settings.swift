@@ -1,0 +1,71 @@
+internal import Bytes
+package import Message
+package import System
+
+/// What the programs are configured to do: `Settings()` is the default, `load` asks flags, environment and file.
+package struct Settings: Sendable {
+  /// Where the messages go.
+  package enum Redis: Equatable, Sendable {
+    /// Nothing was said: a queue that never knew Redis works alone, one that did refuses to start.
+    case notConfigured
+    /// `"local"`: alone on this machine, and meant so.
+    case local
+    case server(RedisURL)
+  }
+
+  package var redis = Redis.notConfigured
+  package var channel = Setting.defaultChannel
+  package var localAgentName: AgentName?
+  package var queueBytes = Limits.defaultQueueBytes
+  package var maxMessageBytes = Limits.defaultMessageBytes
+  package var shareGroup = false
+  package var telegramGroupID: String?
+
+  /// The configuration file that was read; nil where there is none.
+  package var file: String?
+  /// What a person should know, a line each; nothing in them is secret.
+  package var warnings: [String] = []
+  /// Where each value that is not a default comes from.
+  package var sources: [Setting.Key: SettingSource] = [:]
+
+  package init() {}
+
+  package func source(of key: Setting.Key) -> SettingSource { sources[key] ?? .unset }
+
+  /// Asks flags, environment and file, in this order.
+  ///
+  /// - Parameters:
+  ///   - configFlag: the value of `--config`.
+  ///   - flags: values given on the command line, as text.
+  package static func load(
+    configFlag: String?, flags: [Setting.Key: String] = [:], environment: Environment
+  ) throws(SettingsFault) -> Settings {
+    var settings = Settings()
+    let file = try SettingsFile.read(configFlag: configFlag, environment: environment)
+    settings.file = file?.path
+    settings.warnings = file?.warnings ?? []
+    for setting in Setting.all {
+      if let text = flags[setting.key] {
+        try settings.take(.typed(text), for: setting, from: .flag)
+      } else if let name = setting.environment, let bytes = environment.bytes(name) {
+        guard UnicodeText.firstInvalid(bytes.span) == nil else {
+          throw .invalid(setting.key, .environment(name), expected: "valid UTF-8")
+        }
+        try settings.take(.typed(String(repairing: bytes.span)), for: setting, from: .environment(name))
+      } else if let file, let value = file.values[setting.key] {
+        try settings.take(value, for: setting, from: .file(file.path))
+      }
+    }
+    try settings.checkRelations()
+    return settings
+  }
+
+  private func checkRelations() throws(SettingsFault) {
+    // Both are within their ranges, so this cannot overflow.
+    var least = Limits.queueBytesRange.lowerBound
+    while least < Limits.queueMessagesAtLeast * (maxMessageBytes + Limits.receivedSlack) { least *= 2 }
+    guard queueBytes >= least else {
+      throw .queueTooSmall(queueBytes: queueBytes, maxMessageBytes: maxMessageBytes, least: least)
+    }
+  }
+}

@@ -1,0 +1,95 @@
+internal import Bytes
+internal import Glibc
+internal import JSON
+internal import System
+
+/// The configuration file: one JSON object. The Python version wrote `redis_url` and `telegram_group_id` into it.
+struct SettingsFile {
+  let path: String
+  private(set) var values: [Setting.Key: GivenValue] = [:]
+  private(set) var warnings: [String] = []
+
+  /// The file that the flag names, else `$OPENCLAW_BUS_CONFIG`, else `~/.openclaw-bus-config.json`.
+  ///
+  /// nil only where the last does not exist. A file that was named, and one that is there but cannot be read, is a
+  /// fault: nobody is to find himself on a local bus because of a slip.
+  static func read(configFlag: String?, environment: Environment) throws(SettingsFault) -> SettingsFile? {
+    if let named = configFlag ?? environment.text("OPENCLAW_BUS_CONFIG") {
+      guard let file = try open(named) else { throw .missing(path: named) }
+      return file
+    }
+    guard let home = environment.text("HOME"), home.hasPrefix("/") else { throw .notLocated }
+    let path = home + "/.openclaw-bus-config.json"
+    if let file = try open(path) { return file }
+    // A link to nowhere was put there by someone who has a configuration.
+    guard !Folder.isSymbolicLink(path) else { throw .missing(path: path) }
+    return nil
+  }
+
+  private static func open(_ path: String) throws(SettingsFault) -> SettingsFile? {
+    var content = ByteBuffer(capacity: 4096)
+    let status: FileStatus
+    do throws(SystemError) {
+      // Does not wait where a pipe stands in the file's place.
+      let descriptor = try FileDescriptor(opening: path, [.readOnly, .nonBlocking])
+      status = try descriptor.status()
+      if status.isRegular {
+        _ = try descriptor.readWhole(limit: Limits.settingsFileBytes, into: &content)
+      }
+    } catch {
+      if error.code == ENOENT { return nil }
+      throw .unreadable(path: path, reason: error.reason)
+    }
+    guard status.isRegular else { throw .notRegular(path: path) }
+    guard content.count <= Limits.settingsFileBytes else { throw .tooLarge(path: path) }
+    return try SettingsFile(path, content.readable, mode: status.mode)
+  }
+
+  private init(_ path: String, _ content: borrowing Span<UInt8>, mode: UInt32) throws(SettingsFault) {
+    self.path = path
+    do throws(JSONFault) {
+      var members = try JSONObjectScanner(copy content)
+      while let member = try members.next() {
+        take(JSONString.decode(content.extracting(member.name)), GivenValue(member.value, in: content))
+      }
+    } catch {
+      throw SettingsFault(error, in: content, path: path)
+    }
+    warnIfExposed(mode: mode)
+  }
+
+  private mutating func take(_ name: String, _ value: GivenValue) {
+    guard let key = Setting.Key(rawValue: name) else {
+      let near = Nearest.match(name, among: Setting.all.map(\.name)).map { "; did you mean \($0)?" } ?? ""
+      let shown = name.utf8.count > 64 ? name.prefix(60) + "\u{2026}" : name[...]
+      return warnings.append("\(path): unknown key \"\(shown)\"\(near)")
+    }
+    if values.updateValue(value, forKey: key) != nil {
+      warnings.append("\(path): \(name) is given more than once; the last counts")
+    }
+  }
+
+  private mutating func warnIfExposed(mode: UInt32) {
+    guard mode & 0o004 != 0, case .text(let text)? = values[.redisURL] else { return }
+    let url: RedisURL
+    do { url = try RedisURL.parse(text) } catch { return }
+    if url.password != nil {
+      warnings.append("\(path): every user of this machine can read the Redis password; chmod 600 \(path)")
+    }
+  }
+}
+
+extension GivenValue {
+  fileprivate init(_ value: JSONValue, in bytes: borrowing Span<UInt8>) {
+    let content = bytes.extracting(value.content)
+    self =
+      switch value.kind {
+      case .string: .text(JSONString.decode(content))
+      case .number: JSONNumber.int64(content).map { .integer($0) } ?? .other
+      case .true: .boolean(true)
+      case .false: .boolean(false)
+      case .null: .null
+      case .object, .array: .other
+      }
+  }
+}

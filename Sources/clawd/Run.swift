@@ -1,0 +1,124 @@
+import Daemon
+import EventLoop
+import Network
+import Outbox
+import RedisLink
+import Ring
+import Settings
+import System
+import Terminal
+
+/// Puts the daemon together on the real system, runs it, and takes it down again.
+func run(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> ExitCode {
+  let signals: SignalSource
+  let log: DaemonLog
+  let loop: EventLoop
+  let resolver: SystemResolver
+  do {
+    // First of all: a signal that comes earlier would end the process without a word.
+    signals = try SignalSource()
+    log = try DaemonLog(environment: .process)
+    loop = EventLoop(poller: try EpollPoller())
+    resolver = try SystemResolver(loop)
+  } catch {
+    throw Failure("cannot start", error)
+  }
+  let settings = try arguments.loadSettings(notes)
+  let target = try redisTarget(settings)
+  let state = try arguments.openStateFolder(settings, create: true)
+
+  let lock: FileDescriptor?
+  do { lock = try state.lockForDaemon() } catch { throw Failure(error) }
+  guard lock != nil else {
+    throw Failure(
+      .tryLater, "another clawd works on \(state.path)", why: "there is one daemon for each state folder",
+      whatToDo: "use that one, or name another folder with --state-dir")
+  }
+  let intake = Intake(
+    try openQueue(state, settings, log), limit: settings.maxMessageBytes + Limits.receivedSlack, log: log)
+  guard settings.redis != .notConfigured || !intake.wasJoined else {
+    throw Failure(
+      .configuration, "no redis_url", why: "this queue was joined to Redis before",
+      whatToDo: "set redis_url, or set it to \"local\" to go on without Redis")
+  }
+
+  let daemon = Daemon(
+    loop, settings, intake: intake, pid: processID(), log: log,
+    makeLink: { (_, handler) in
+      target.map { RedisLink(loop, resolver, $0, random: { (try? systemRandom()) ?? 0 }, handler: handler) }
+    },
+    loadSettings: { try? arguments.loadSettings(notes) })
+  log(
+    .notice, "clawd \(ProgramVersion.text) on \(state.path), \(target.map { "Redis at \($0.endpoint)" } ?? "local bus")"
+  )
+  do throws(OutboxError) {
+    try daemon.start(state: state.folder, access: settings.shareGroup ? .shared : .own)
+  } catch {
+    throw Failure(error)
+  }
+  do {
+    try signals.start(loop, daemon)
+    try loop.run()
+  } catch {
+    daemon.end()
+    throw Failure("cannot go on", error)
+  }
+  daemon.end()
+  signals.stop()
+  resolver.stop()
+  return .success
+}
+
+/// Where the settings say that Redis is; nil for the local bus.
+private func redisTarget(_ settings: Settings) throws(Failure) -> RedisTarget? {
+  guard case .server(let url) = settings.redis else { return nil }
+  guard !url.tls else {
+    throw Failure(
+      .configuration, "redis_url asks for TLS", why: "this version does not speak it",
+      whatToDo: "use a redis:// or unix:// URL")
+  }
+  let endpoint: Endpoint
+  switch url.endpoint {
+  case .network(let host, let port): endpoint = .tcp(host: host, port: port)
+  case .unixSocket(let path): endpoint = .unix(path: path)
+  }
+  let login = RedisLogin(
+    user: url.user, password: url.password?.revealed, database: UInt32(url.database),
+    clientName: "openclaw-bus-\(ProgramVersion.text)")
+  return RedisTarget(endpoint: endpoint, login: login, channel: settings.channel)
+}
+
+/// Opens the queue file, says what became of it, and sets the consumers' marks right after a crash of the machine.
+private func openQueue(
+  _ state: borrowing StateFolder, _ settings: Settings, _ log: DaemonLog
+) throws(Failure) -> RingWriter {
+  let writer: RingWriter
+  do {
+    writer = try RingWriter.open(
+      StateFolder.queueFile, in: state.folder, capacity: settings.queueBytes, permissions: state.filePermissions,
+      now: SystemClock.wall() / 1000)
+  } catch {
+    throw Failure(error)
+  }
+  switch writer.outcome {
+  case .opened: break
+  case .created: log(.notice, "made a new queue of \(writer.capacity) bytes")
+  case .recovered(let lost):
+    log(
+      lost > 0 ? .error : .notice, "the machine was started anew; \(lost) messages at the queue's end were lost with it"
+    )
+    do throws(CursorError) {
+      if let cursors = try? Folder(StateFolder.cursorsFolder, in: state.folder) {
+        try Cursor.clamp(in: cursors, to: writer.nextSequence)
+      }
+    } catch {
+      throw Failure(error)
+    }
+  case .replaced(let aside):
+    log(.error, "nothing in the queue could be read any more: it was kept as \(aside), and a new one made")
+  }
+  if writer.capacity != UInt64(settings.queueBytes) {
+    log(.warning, "queue_bytes is \(settings.queueBytes), but this queue was made with \(writer.capacity) and stays so")
+  }
+  return writer
+}

@@ -1,0 +1,121 @@
+import Bytes
+import Inbox
+import Message
+import Outbox
+import Ring
+import Settings
+import System
+import Terminal
+
+/// Puts one message into the outbox and prints its id.
+func send(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> ExitCode {
+  let from = try agentName(try arguments.text(ofOperand: 0, called: "NAME"), "NAME")
+  let settings = try arguments.loadSettings(notes)
+  let text = try messageText(arguments, limit: settings.maxMessageBytes)
+  let state = try arguments.openStateFolder(settings)
+  let presence: StateFolder.DaemonPresence
+  do { presence = try state.daemonPresence() } catch { throw Failure(error) }
+  guard presence != .neverRan else {
+    throw Failure(
+      .noQueue, "no bus in \(state.path)", why: "clawd has never run here",
+      whatToDo: "start clawd, or name another folder with --state-dir")
+  }
+
+  var to: AgentName?
+  if let name = try arguments.text(Options.to) { to = try agentName(name, "--to") }
+  var re: String?
+  if let reference = try arguments.text(Options.re) {
+    let answered = try find(reference, in: state, notes)
+    re = answered.id
+    to = to ?? answered.from
+  }
+
+  let wall = SystemClock.wall()
+  let id: ULID
+  do {
+    id = ULID(milliseconds: wall / 1_000_000, random: (try systemRandom(), try systemRandom()))
+  } catch {
+    throw Failure("not sent", error)
+  }
+  let message = OutgoingMessage(
+    id: id, from: from, to: to, re: re, timestamp: wall / 1000, time: LocalTime(unixNanoseconds: wall).isoText)
+  var object = ByteBuffer(capacity: text.count + 512)
+  do {
+    try message.encode(text: text.readable, limit: settings.maxMessageBytes, to: &object)
+  } catch {
+    throw Failure(error)
+  }
+  do throws(OutboxError) {
+    var sender = try OutboxSender(state: state.folder, access: settings.shareGroup ? .shared : .own)
+    _ = try sender.send(object.readable, id: id, sync: arguments.has(Options.sync))
+  } catch {
+    throw Failure(error)
+  }
+
+  try report(id, object.readable, arguments)
+  let status = (try? RingReader.open(StateFolder.queueFile, in: state.folder))?.daemonStatus
+  if let complaint = DaemonHealth(isLocked: presence == .running, status: status, now: wall / 1000).complaint {
+    notes.warning("accepted; but \(complaint)")
+  }
+  return .success
+}
+
+/// Prints what a program needs to speak of the message later. It is in the outbox already, so a closed output is no
+/// reason to call it unsent.
+private func report(_ id: ULID, _ object: borrowing Span<UInt8>, _ arguments: Arguments) throws(Failure) {
+  var output = StandardOutput()
+  if arguments.has(Options.json) {
+    output.buffer.append(contentsOf: object)
+  } else {
+    id.write(to: &output.buffer)
+  }
+  output.buffer.append("\n")
+  do { try output.write() } catch {
+    throw Failure(
+      .inputOutput, "message \(id.text) was sent, but its id could not be printed", why: error.why,
+      whatToDo: "do not send it again")
+  }
+}
+
+/// The text: the words joined by a blank, or standard input.
+private func messageText(_ arguments: Arguments, limit: Int) throws(Failure) -> ByteBuffer {
+  let words = arguments.operands.dropFirst()
+  guard let first = words.first else {
+    throw Failure(
+      .usage, "no text to send", whatToDo: "write it after the name, or give - and write it to standard input")
+  }
+  var text = ByteBuffer(capacity: 4096)
+  if words.count == 1, equal(first.span, "-") {
+    do {
+      let input = try FileDescriptor(duplicating: 0)
+      guard try input.readWhole(limit: limit + 1, into: &text) else {
+        throw Failure(OutgoingFault.tooLarge(bytes: text.count, limit: limit))
+      }
+    } catch let failure as Failure {
+      throw failure
+    } catch let error as SystemError {
+      throw Failure("cannot read the text from standard input", error)
+    } catch {
+      throw Failure(.inputOutput, "\(error)")
+    }
+    if text.readable.last == UInt8(ascii: "\n") { text.truncate(to: text.count - 1) }
+    return text
+  }
+  for (index, word) in words.enumerated() {
+    if index > 0 { text.append(UInt8(ascii: " ")) }
+    text.append(contentsOf: word.span)
+  }
+  return text
+}
+
+func agentName(_ text: String, _ what: String) throws(Failure) -> AgentName {
+  do { return try AgentName(text) } catch {
+    throw Failure(.badData, "\(what) cannot be used", why: error.description)
+  }
+}
+
+extension Failure {
+  fileprivate init(_ fault: OutgoingFault) {
+    self.init(.badData, "not sent", why: fault.description)
+  }
+}
