@@ -57,16 +57,18 @@ let package = Package(
     library("RedisLink", ["Network", "EventLoop", "RESP", "System", "Bytes"]),
     library("Settings", ["JSON", "Message", "System", "Bytes"]),
     library("Inbox", ["Ring", "Message", "System", "Bytes"]),
-    library("Terminal", ["Settings", "Message", "System", "Bytes"]),
+    library("Terminal", ["Inbox", "Outbox", "Ring", "Settings", "Message", "System", "Bytes"]),
     library(
       "Daemon",
       ["RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "Settings", "System", "Bytes"]),
-    program("clawd", ["Daemon", "Terminal", "Settings", "System", "Bytes"], staticRuntime),
+    program(
+      "clawd", ["Daemon", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Terminal", "Settings", "System", "Bytes"],
+      staticRuntime),
     program(
       "clawq", ["Inbox", "Ring", "Terminal", "Settings", "Outbox", "Message", "JSON", "System", "Bytes"],
       staticExecutable),
     program(
-      "clawsend", ["Inbox", "Outbox", "Ring", "Message", "Terminal", "Settings", "System", "Bytes"],
+      "clawsend", ["Inbox", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings", "System", "Bytes"],
       staticExecutable),
     .target(
       name: "TestSupport", dependencies: ["System", "Bytes"], path: "Tests/TestSupport", swiftSettings: swiftSettings),

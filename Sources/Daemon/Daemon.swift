@@ -1,10 +1,8 @@
-internal import Bytes
 package import EventLoop
 internal import Message
-package import Network
 package import Outbox
 package import RedisLink
-package import Ring
+internal import Ring
 package import Settings
 package import System
 
@@ -21,7 +19,7 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   private let loop: EventLoop
   private let log: DaemonLog
   private let intake: Intake
-  private let makeLink: (Settings, any RedisLinkHandler) throws(SystemError) -> RedisLink?
+  private let makeLink: (Settings, any RedisLinkHandler) -> RedisLink?
   private let loadSettings: () -> Settings?
   private var settings: Settings
   private var pump: OutboxPump?
@@ -38,7 +36,7 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   ///   - loadSettings: reads the configuration again; nil, and the reason logged, where it cannot be used.
   package init(
     _ loop: EventLoop, _ settings: Settings, intake: Intake, pid: UInt64, log: DaemonLog,
-    makeLink: @escaping (Settings, any RedisLinkHandler) throws(SystemError) -> RedisLink?,
+    makeLink: @escaping (Settings, any RedisLinkHandler) -> RedisLink?,
     loadSettings: @escaping () -> Settings?
   ) {
     self.loop = loop
@@ -48,12 +46,12 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
     self.makeLink = makeLink
     self.loadSettings = loadSettings
     let now = loop.wallClock / 1000
-    status = DaemonStatus(pid: pid, version: packedProgramVersion, startedAt: now, heartbeatAt: now)
+    status = DaemonStatus(pid: pid, version: ProgramVersion.packed, startedAt: now, heartbeatAt: now)
   }
 
   /// Opens the outbox and begins to connect.
   package func start(state: borrowing Folder, access: OutboxAccess) throws(OutboxError) {
-    do { link = try makeLink(settings, self) } catch { throw .system(error) }
+    link = makeLink(settings, self)
     pump = try OutboxPump(
       loop, state: state, access: access, messageBytes: settings.maxMessageBytes, intake: intake,
       destination: link.map { .redis($0) } ?? .queue, log: log)
@@ -123,7 +121,7 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   }
 
   package func linkDown(_ failure: LinkFailure, retryAfter delay: UInt64) {
-    if case .malformed(let fault) = failure, fault.reason == .bulkTooLong {
+    if failure.isOversizedMessage {
       intake.lose(.tooLarge, failure.description, at: loop.wallClock / 1000)
     }
     pump?.linkLost()
@@ -158,12 +156,9 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
       log(.error, "the configuration was not reloaded; the one before stays in force")
       return
     }
-    for setting in Setting.all where setting.change == .restart {
-      if fresh.text(of: setting.key) != settings.text(of: setting.key) {
-        log(.warning, "\(setting.name) has changed: restart clawd for it")
-      }
+    for setting in Setting.all where setting.change == .restart && fresh.differs(from: settings, in: setting.key) {
+      log(.warning, "\(setting.name) has changed: restart clawd for it to take effect")
     }
-    settings.localAgentName = fresh.localAgentName
-    log(.notice, "configuration reloaded")
+    log(.notice, "configuration read again")
   }
 }

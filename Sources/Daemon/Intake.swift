@@ -1,5 +1,5 @@
-package import Bytes
-internal import Message
+internal import Bytes
+package import Message
 package import Ring
 internal import System
 

@@ -1,4 +1,4 @@
-package import Bytes
+internal import Bytes
 package import EventLoop
 internal import Message
 package import Outbox

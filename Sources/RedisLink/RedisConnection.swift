@@ -200,6 +200,12 @@ package enum LinkFailure: Error, Equatable, Sendable, CustomStringConvertible {
     }
   }
 
+  /// Whether a message so large came that it was not even read: the connection had to be given up with it.
+  package var isOversizedMessage: Bool {
+    guard case .malformed(let fault) = self else { return false }
+    return fault.reason == .bulkTooLong || fault.reason == .frameTooLong
+  }
+
   /// What Redis said, where it did.
   var fault: RedisFault? {
     guard case .redis(let fault, _) = self else { return nil }

@@ -60,6 +60,19 @@ package struct Settings: Sendable {
     return settings
   }
 
+  /// Whether a value is not the same in `other`; for what a reload has to say.
+  package func differs(from other: Settings, in key: Setting.Key) -> Bool {
+    switch key {
+    case .redisURL: redis != other.redis
+    case .channel: channel != other.channel
+    case .localAgentName: localAgentName?.text != other.localAgentName?.text
+    case .queueBytes: queueBytes != other.queueBytes
+    case .maxMessageBytes: maxMessageBytes != other.maxMessageBytes
+    case .shareGroup: shareGroup != other.shareGroup
+    case .telegramGroupID: telegramGroupID != other.telegramGroupID
+    }
+  }
+
   private func checkRelations() throws(SettingsFault) {
     // Both are within their ranges, so this cannot overflow.
     var least = Limits.queueBytesRange.lowerBound

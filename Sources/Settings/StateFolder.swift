@@ -114,6 +114,17 @@ package struct StateFolder: ~Copyable {
     }
   }
 
+  /// Takes the lock that makes this process the one clawd of the folder, for as long as the descriptor is open; nil
+  /// where another has it. The lock dies with the process, however it ends.
+  package func lockForDaemon() throws(StateFolderError) -> FileDescriptor? {
+    do {
+      let lock = try folder.open(Self.lockFile, [.readWrite, .create], permissions: filePermissions)
+      return try lock.lockExclusively() ? lock : nil
+    } catch {
+      throw error.isRefusal ? .denied(error) : .failed(error)
+    }
+  }
+
   /// Whether a clawd works on this folder.
   package enum DaemonPresence: Equatable, Sendable {
     case running

@@ -6,7 +6,7 @@ extension Program {
   /// Where the explanations of options begin.
   private static let column = 22
 
-  package var versionText: String { "\(name) \(programVersion)\n" }
+  package var versionText: String { "\(name) \(ProgramVersion.text)\n" }
 
   /// The help of the program as a whole: its commands, or its one command.
   package var helpText: String {

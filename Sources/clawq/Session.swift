@@ -31,15 +31,14 @@ struct Session: ~Copyable {
   let consumerName: String
 
   init(_ arguments: Arguments, _ notes: StandardError) throws(Failure) {
-    let settings = try arguments.settings(notes)
+    let settings = try arguments.loadSettings(notes)
     self.arguments = arguments
     self.notes = notes
-    state = try arguments.stateFolder(settings, create: false)
+    state = try arguments.openStateFolder(settings)
     let agent = try arguments.agentName(Options.as) ?? settings.localAgentName
     let consumer = try arguments.agentName(Options.consumer)
     identity = ConsumerIdentity(agent: agent, consumer: consumer, unfiltered: arguments.has(Options.unfiltered))
     consumerName = (consumer ?? agent)?.text ?? ConsumerIdentity.defaultCursor
-    setCreationMask(StateFolder.creationMask(shareGroup: settings.shareGroup))
   }
 
   /// Opens the queue for the consumer.

@@ -3,6 +3,7 @@ import Inbox
 import JSON
 import Outbox
 import Ring
+import Settings
 import System
 import Terminal
 
@@ -34,7 +35,8 @@ private func writeText(
     utf8: "messages  total \(tally.total), read \(tally.read), unread \(tally.unread), lost \(tally.lost)\n")
   var daemon = "daemon    \(health.state.rawValue)"
   if let status = health.status, health.state != .stopped {
-    daemon += ", pid \(status.pid), version \(versionText(status.version)), since \(time(status.startedAt))"
+    daemon +=
+      ", pid \(status.pid), version \(ProgramVersion.text(packed: status.version)), since \(time(status.startedAt))"
   }
   buffer.append(utf8: daemon + "\n")
   var redis = "redis     \(redisState(health).name)"
@@ -76,7 +78,7 @@ private func writeJSON(
     json.name("pid", &buffer)
     json.value(status.pid, &buffer)
     json.name("version", &buffer)
-    json.value(versionText(status.version), &buffer)
+    json.value(ProgramVersion.text(packed: status.version), &buffer)
   }
   json.endObject(&buffer)
   json.name("redis", &buffer)
@@ -105,10 +107,6 @@ private func writeJSON(
   json.endObject(&buffer)
   json.endObject(&buffer)
   buffer.append("\n")
-}
-
-private func versionText(_ packed: UInt64) -> String {
-  "\(packed >> 32).\(packed >> 16 & 0xFFFF).\(packed & 0xFFFF)"
 }
 
 /// A moment of the status page, which is in microseconds.

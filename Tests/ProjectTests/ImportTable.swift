@@ -19,14 +19,16 @@ let importTable: [TargetRule] = [
   TargetRule("RedisLink", ["Network", "EventLoop", "RESP", "System", "Bytes"]),
   TargetRule("Settings", ["JSON", "Message", "System", "Bytes"], ["Glibc"]),
   TargetRule("Inbox", ["Ring", "Message", "System", "Bytes"], ["Glibc"]),
-  TargetRule("Terminal", ["Settings", "Message", "System", "Bytes"], ["Glibc"]),
+  TargetRule(
+    "Terminal", ["Inbox", "Outbox", "Ring", "Settings", "Message", "System", "Bytes"], ["Glibc"]),
   TargetRule(
     "Daemon", ["RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "Settings", "System", "Bytes"]),
-  TargetRule("clawd", ["Daemon", "Terminal", "Settings", "System", "Bytes"]),
+  TargetRule(
+    "clawd", ["Daemon", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Terminal", "Settings", "System", "Bytes"]),
   TargetRule(
     "clawq", ["Inbox", "Ring", "Terminal", "Settings", "Outbox", "Message", "JSON", "System", "Bytes"]),
   TargetRule(
-    "clawsend", ["Inbox", "Outbox", "Ring", "Message", "Terminal", "Settings", "System", "Bytes"]),
+    "clawsend", ["Inbox", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings", "System", "Bytes"]),
 ]
 
 /// What the two small tools must never reach, whether directly or through another target: they open no connection.
