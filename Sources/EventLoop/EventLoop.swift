@@ -105,10 +105,11 @@ package final class EventLoop {
   /// poller is told once, before the next wait, however often this is called. Does nothing for a removed token.
   package func setInterest(_ interest: Interest, _ token: EventToken) {
     guard let current = watched[token.raw], current.wanted != interest else { return }
-    watched[token.raw]?.wanted = interest
-    guard !current.isListedAsChanged else { return }
-    watched[token.raw]?.isListedAsChanged = true
-    changed.append(token.raw)
+    watched.update(token.raw) {
+      $0.wanted = interest
+      $0.isListedAsChanged = true
+    }
+    if !current.isListedAsChanged { changed.append(token.raw) }
   }
 
   /// Stops waiting; the handler is not called again. Does nothing for a removed token.
@@ -131,7 +132,7 @@ package final class EventLoop {
     for index in 0..<changed.count {
       let token = changed[index]
       guard let current = watched[token] else { continue }
-      watched[token]?.isListedAsChanged = false
+      watched.update(token) { $0.isListedAsChanged = false }
       guard current.wanted != current.applied else { continue }
       if current.applied.isEmpty {
         try poller.add(current.descriptor, token: token, interest: current.wanted)
@@ -140,7 +141,7 @@ package final class EventLoop {
       } else {
         try poller.modify(current.descriptor, token: token, interest: current.wanted)
       }
-      watched[token]?.applied = current.wanted
+      watched.update(token) { $0.applied = current.wanted }
     }
     changed.removeAll(keepingCapacity: true)
   }

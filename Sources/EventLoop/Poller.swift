@@ -7,6 +7,9 @@ package struct Interest: OptionSet, Sendable {
 
   package static let readable = Interest(rawValue: 1)
   package static let writable = Interest(rawValue: 2)
+  /// For hot paths of other modules, where a literal of two members is built as an array on the heap: package
+  /// declarations are not inlined across modules.
+  package static let both = Interest(rawValue: 3)
 }
 
 /// What a descriptor is ready for.

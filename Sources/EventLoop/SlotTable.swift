@@ -37,18 +37,16 @@ struct SlotTable<Element> {
     return element
   }
 
-  /// The element of `token`, to read and change in place; nil where the token is stale. Setting it where the token is
-  /// stale does nothing.
-  subscript(token: UInt64) -> Element? {
-    get { place(of: token).flatMap { slots[$0].element } }
-    _modify {
-      if let index = place(of: token) {
-        yield &slots[index].element
-      } else {
-        var nothing: Element?
-        yield &nothing
-      }
-    }
+  /// The element of `token`; nil where the token is stale.
+  subscript(token: UInt64) -> Element? { place(of: token).flatMap { slots[$0].element } }
+
+  /// Changes the element of `token`; does nothing where the token is stale. A closure and not a `_modify`
+  /// accessor, whose frame is allocated on the heap at each use.
+  @inline(__always)
+  mutating func update(_ token: UInt64, _ change: (inout Element) -> Void) {
+    guard let index = place(of: token), var element = slots[index].element else { return }
+    change(&element)
+    slots[index].element = element
   }
 
   private func place(of token: UInt64) -> Int? {

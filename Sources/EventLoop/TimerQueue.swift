@@ -55,7 +55,7 @@ struct TimerQueue {
   mutating func collect(dueAt now: Instant, into due: inout [UInt64]) {
     while let next = order.last, next.deadline <= now {
       order.removeLast()
-      timers[next.token]?.entry = nil
+      timers.update(next.token) { $0.entry = nil }
       due.append(next.token)
     }
   }
@@ -69,7 +69,7 @@ struct TimerQueue {
   private mutating func place(_ token: UInt64, at deadline: Instant) {
     armings += 1
     let entry = Entry(deadline: deadline, age: armings, token: token)
-    timers[token]?.entry = entry
+    timers.update(token) { $0.entry = entry }
     order.insert(entry, at: position(of: entry))
   }
 
