@@ -10,8 +10,6 @@ package final class Intake {
   private let log: DaemonLog
   /// The largest object that is taken, in bytes.
   private let limit: Int
-  /// Where an object is put together that came with members it must not have.
-  private var scratch = ByteBuffer(capacity: 4096)
 
   package private(set) var received: UInt64 = 0
   package private(set) var lost: UInt64 = 0
@@ -46,9 +44,9 @@ package final class Intake {
       if members.bus == nil {
         append(bytes, at: now)
       } else {
-        scratch.removeAll()
-        try MessageMembers.appendSenderObject(of: bytes, to: &scratch)
-        append(scratch.readable, at: now)
+        var object = ByteBuffer(capacity: bytes.count)
+        try MessageMembers.appendSenderObject(of: bytes, to: &object)
+        append(object.readable, at: now)
       }
     } catch {
       lose(.invalid, error.description, at: now)

@@ -33,7 +33,6 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
   private var watch: FolderWatch?
   private var watched: WatchedFolder?
   private var buffer = ByteBuffer(capacity: 64 * 1024)
-  private var scratch = ByteBuffer(capacity: 4096)
   /// Loaded into `buffer`, but there was no room in flight.
   private var loaded: OutboxToken?
   /// In flight to Redis, oldest first, each with the token that the link knows it by.
@@ -184,7 +183,7 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
       case .failed(let failure): log(.warning, failure.description)
       case .message(let token):
         do throws(MessageFault) {
-          if try MessageMembers.find(in: buffer.readable).bus != nil { try stripReserved() }
+          if try MessageMembers.find(in: buffer.readable).bus != nil { try Self.stripReserved(&buffer) }
           return token
         } catch {
           if let failure = try drain.fail(token, .rejected("not a message: \(error)")) {
@@ -197,11 +196,10 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
   }
 
   /// `bus` is not a sender's to give.
-  private func stripReserved() throws(MessageFault) {
-    scratch.removeAll()
-    try MessageMembers.appendSenderObject(of: buffer.readable, to: &scratch)
-    buffer.removeAll()
-    buffer.append(contentsOf: scratch.readable)
+  private static func stripReserved(_ buffer: inout ByteBuffer) throws(MessageFault) {
+    var object = ByteBuffer(capacity: buffer.count)
+    try MessageMembers.appendSenderObject(of: buffer.readable, to: &object)
+    swap(&buffer, &object)
   }
 
   private func finish(_ token: OutboxToken) {

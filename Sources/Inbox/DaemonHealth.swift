@@ -1,6 +1,6 @@
 internal import Bytes
 package import Ring
-package import System
+internal import System
 
 /// Whether the daemon does its work, judged from its lock and its status page: without asking it anything.
 package struct DaemonHealth: Equatable, Sendable {

@@ -119,7 +119,8 @@ package struct StateFolder: ~Copyable {
   package func lockForDaemon() throws(StateFolderError) -> FileDescriptor? {
     do {
       let lock = try folder.open(Self.lockFile, [.readWrite, .create], permissions: filePermissions)
-      return try lock.lockExclusively() ? lock : nil
+      guard try lock.lockExclusively() else { return nil }
+      return lock
     } catch {
       throw error.isRefusal ? .denied(error) : .failed(error)
     }

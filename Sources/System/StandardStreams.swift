@@ -30,3 +30,6 @@ package func setCreationMask(_ mask: UInt32) { _ = umask(mask) }
 
 /// The user whose rights this process has.
 package func effectiveUser() -> UInt32 { geteuid() }
+
+/// This process's id.
+package func processID() -> UInt64 { UInt64(getpid()) }

@@ -1,3 +1,4 @@
+package import Message
 package import Settings
 internal import System
 
@@ -33,6 +34,27 @@ extension Arguments {
       return try StateFolder(path: path, create: create, shareGroup: settings.shareGroup)
     } catch {
       throw Failure(error)
+    }
+  }
+
+  /// The option's value as an agent's name; nil where the option was not given.
+  ///
+  /// - Throws: `usage` where it is none.
+  package func agentName(_ option: Option) throws(Failure) -> AgentName? {
+    guard let text = try text(option) else { return nil }
+    do { return try AgentName(text) } catch {
+      throw Failure(.usage, "the value of --\(option.name) cannot be a name", why: error.description)
+    }
+  }
+
+  /// The operand as an agent's name.
+  ///
+  /// - Parameter name: what the help calls it.
+  /// - Throws: `badData` where it is none.
+  package func agentName(ofOperand index: Int, called name: String) throws(Failure) -> AgentName {
+    let text = try text(ofOperand: index, called: name)
+    do { return try AgentName(text) } catch {
+      throw Failure(.badData, "\(name) cannot be used", why: error.description)
     }
   }
 }

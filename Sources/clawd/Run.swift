@@ -1,3 +1,4 @@
+import Bytes
 import Daemon
 import EventLoop
 import Network
@@ -52,11 +53,11 @@ func run(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> Exit
     .notice, "clawd \(ProgramVersion.text) on \(state.path), \(target.map { "Redis at \($0.endpoint)" } ?? "local bus")"
   )
   do throws(OutboxError) {
-    try daemon.start(state: state.folder, access: settings.shareGroup ? .shared : .own)
+    try daemon.start(state: state.folder, access: settings.shareGroup ? OutboxAccess.shared : .own)
   } catch {
     throw Failure(error)
   }
-  do {
+  do throws(SystemError) {
     try signals.start(loop, daemon)
     try loop.run()
   } catch {

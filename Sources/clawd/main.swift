@@ -1,3 +1,4 @@
+import Settings
 import Terminal
 
 let program = Program(
@@ -14,7 +15,7 @@ let program = Program(
         Example("clawd run", "with the default configuration and state folder"),
         Example("UPSTASH_REDIS_URL=redis://localhost clawd run", "on the bus of a Redis"),
       ],
-      settings: true,
+      settings: Setting.all,
       exitCodes: [
         .success, .usage, .badData, .unavailable, .inputOutput, .tryLater, .permission, .configuration,
       ])

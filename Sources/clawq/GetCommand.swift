@@ -1,5 +1,6 @@
 import Bytes
 import Inbox
+import Ring
 import Terminal
 
 /// Prints the next batch, and marks it read when all of it was written.

@@ -32,11 +32,12 @@ struct Session: ~Copyable {
 
   init(_ arguments: Arguments, _ notes: StandardError) throws(Failure) {
     let settings = try arguments.loadSettings(notes)
-    self.arguments = arguments
-    self.notes = notes
-    state = try arguments.openStateFolder(settings)
     let agent = try arguments.agentName(Options.as) ?? settings.localAgentName
     let consumer = try arguments.agentName(Options.consumer)
+    let state = try arguments.openStateFolder(settings)
+    self.arguments = arguments
+    self.notes = notes
+    self.state = state
     identity = ConsumerIdentity(agent: agent, consumer: consumer, unfiltered: arguments.has(Options.unfiltered))
     consumerName = (consumer ?? agent)?.text ?? ConsumerIdentity.defaultCursor
   }

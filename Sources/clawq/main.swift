@@ -13,7 +13,9 @@ let program = Program(
         Example("clawq check", "the count and the first lines"),
         Example("clawq check --as elon --exit-code", "exit 1 where nothing is new for elon"),
       ],
-      exitCodes: [.success, .nothingNew, .losses, .usage, .badData, .noQueue, .inputOutput, .permission, .configuration]),
+      exitCodes: [
+        .success, .nothingNew, .losses, .usage, .badData, .noQueue, .inputOutput, .permission, .configuration,
+      ]),
     Command(
       "get", "print new messages as one JSON array and mark them read",
       options: [
@@ -30,7 +32,9 @@ let program = Program(
         Example("clawq get --peek --lines", "look without marking, one object a line"),
         Example("clawq get --again", "the last batch once more"),
       ],
-      exitCodes: [.success, .nothingNew, .losses, .usage, .badData, .noQueue, .inputOutput, .permission, .configuration]),
+      exitCodes: [
+        .success, .nothingNew, .losses, .usage, .badData, .noQueue, .inputOutput, .permission, .configuration,
+      ]),
     Command(
       "status", "count messages; state of daemon, Redis, outbox",
       options: [Options.json] + consumerOptions,

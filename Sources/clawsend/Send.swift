@@ -9,7 +9,7 @@ import Terminal
 
 /// Puts one message into the outbox and prints its id.
 func send(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> ExitCode {
-  let from = try agentName(try arguments.text(ofOperand: 0, called: "NAME"), "NAME")
+  let from = try arguments.agentName(ofOperand: 0, called: "NAME")
   let settings = try arguments.loadSettings(notes)
   let text = try messageText(arguments, limit: settings.maxMessageBytes)
   let state = try arguments.openStateFolder(settings)
@@ -21,8 +21,7 @@ func send(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> Exi
       whatToDo: "start clawd, or name another folder with --state-dir")
   }
 
-  var to: AgentName?
-  if let name = try arguments.text(Options.to) { to = try agentName(name, "--to") }
+  var to = try arguments.agentName(Options.to)
   var re: String?
   if let reference = try arguments.text(Options.re) {
     let answered = try find(reference, in: state, notes)
@@ -98,7 +97,8 @@ private func messageText(_ arguments: Arguments, limit: Int) throws(Failure) -> 
     } catch {
       throw Failure(.inputOutput, "\(error)")
     }
-    if text.readable.last == UInt8(ascii: "\n") { text.truncate(to: text.count - 1) }
+    let last = text.count - 1
+    if last >= 0, text.readable[last] == UInt8(ascii: "\n") { text.truncate(to: last) }
     return text
   }
   for (index, word) in words.enumerated() {
@@ -106,12 +106,6 @@ private func messageText(_ arguments: Arguments, limit: Int) throws(Failure) -> 
     text.append(contentsOf: word.span)
   }
   return text
-}
-
-func agentName(_ text: String, _ what: String) throws(Failure) -> AgentName {
-  do { return try AgentName(text) } catch {
-    throw Failure(.badData, "\(what) cannot be used", why: error.description)
-  }
 }
 
 extension Failure {
