@@ -18,16 +18,11 @@ use_scratch() {
 }
 remove_scratch() { if [[ -n ${scratch-} ]]; then rm -rf "$scratch"; fi; }
 
-# run_swift WORD... : swift, with its caches and settings inside the clone instead of the home folder. The package
-# manager asks the system, not $HOME, where that is.
+# run_swift WORD... : swift, with its caches and settings inside the clone instead of the home folder. CFFIXED_USER_HOME
+# is what Foundation, which the package manager is built on, asks for the home folder; it does not look at HOME.
 run_swift() {
-  local inside=() home=$root/.build/home
-  case $1 in
-    build | test)
-      inside=(--cache-path "$home/cache" --config-path "$home/configuration" --security-path "$home/security")
-      ;;
-  esac
-  HOME=$home XDG_CACHE_HOME=$home/.cache swift "$1" "${inside[@]}" "${@:2}" </dev/null
+  local home=$root/.build/home
+  HOME=$home CFFIXED_USER_HOME=$home XDG_CACHE_HOME=$home/.cache swift "$@" </dev/null
 }
 
 # require_swift : exit 69 unless a Swift of at least $swift_minimum is on the PATH.
