@@ -9,25 +9,6 @@ swift_minimum=6.2
 # complain WORD... : one line on stderr, in the name of the script that runs.
 complain() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; }
 
-# require_swift : exit 69 unless a Swift of at least $swift_minimum is on the PATH.
-require_swift() {
-  local how="Install Swift $swift_minimum or newer as https://www.swift.org/install says, put it on the PATH, and run this again."
-  if ! command -v swift >/dev/null; then
-    complain "Swift is missing: the programs are written in it and are built on this machine. $how"
-    exit 69
-  fi
-  local version
-  version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9][0-9]*\(\.[0-9][0-9]*\)*\).*/\1/p' | head -n 1)
-  if [[ -z $version ]]; then
-    complain "$(command -v swift) is there but does not run ('swift --version' names no version). $how"
-    exit 69
-  fi
-  if [[ $(printf '%s\n' "$swift_minimum" "$version" | sort -V | head -n 1) != "$swift_minimum" ]]; then
-    complain "Swift $version is too old: this package needs $swift_minimum or newer. $how"
-    exit 69
-  fi
-}
-
 # use_scratch : sets $scratch to a new folder with a short path (unix sockets allow 107 bytes) that remove_scratch
 # removes. All temporary files of what we run go there, whether their makers tidy up or not.
 use_scratch() {
@@ -37,9 +18,30 @@ use_scratch() {
 }
 remove_scratch() { if [[ -n ${scratch-} ]]; then rm -rf "$scratch"; fi; }
 
-# run_swift WORD... : swift, with its caches and settings inside the clone instead of the home folder.
+# run_swift WORD... : swift, with its caches and settings inside the clone instead of the home folder. CFFIXED_USER_HOME
+# is what Foundation, which the package manager is built on, asks for the home folder; it does not look at HOME.
 run_swift() {
-  HOME=$root/.build/home XDG_CACHE_HOME=$root/.build/home/.cache swift "$@" </dev/null
+  local home=$root/.build/home
+  HOME=$home CFFIXED_USER_HOME=$home XDG_CACHE_HOME=$home/.cache swift "$@" </dev/null
+}
+
+# require_swift : exit 69 unless a Swift of at least $swift_minimum is on the PATH.
+require_swift() {
+  local how="Install Swift $swift_minimum or newer as https://www.swift.org/install says, put it on the PATH, and run this again."
+  if ! command -v swift >/dev/null; then
+    complain "Swift is missing: the programs are written in it and are built on this machine. $how"
+    exit 69
+  fi
+  local version
+  version=$(run_swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9][0-9]*\(\.[0-9][0-9]*\)*\).*/\1/p' | head -n 1)
+  if [[ -z $version ]]; then
+    complain "$(command -v swift) is there but does not run ('swift --version' names no version). $how"
+    exit 69
+  fi
+  if [[ $(printf '%s\n' "$swift_minimum" "$version" | sort -V | head -n 1) != "$swift_minimum" ]]; then
+    complain "Swift $version is too old: this package needs $swift_minimum or newer. $how"
+    exit 69
+  fi
 }
 
 # install_packages PACKAGE... : installs Debian packages, as root or with sudo. Asks no question.
