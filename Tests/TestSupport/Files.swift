@@ -46,7 +46,7 @@ package final class TestThread {
     let code = unsafe pthread_create(
       &thread, nil,
       { work in
-        unsafe Unmanaged<Work>.fromOpaque(work!).takeRetainedValue().body()
+        if let work = unsafe work { unsafe Unmanaged<Work>.fromOpaque(work).takeRetainedValue().body() }
         return nil
       }, work)
     guard code == 0 else { fatalError("pthread_create: error \(code)") }
