@@ -148,7 +148,7 @@ package struct RingReader: ~Copyable {
       let (oldest, published) = try file.bounds()
       guard published - oldest >= UInt64(RecordLayout.smallest) else { throw damaged("no record at all") }
       guard let start = file.startOfRecord(endingAt: published, oldest: oldest) else {
-        if file.isStillWhole(from: oldest) { throw damaged("the newest record has an impossible length") }
+        if try file.isStillWhole(from: oldest) { throw damaged("the newest record has an impossible length") }
         continue
       }
       guard let header = try copy.load(file, at: start, published: published) else { continue }
