@@ -80,12 +80,17 @@ package struct Cursor: ~Copyable {
       } else {
         let aside = ".\(name.prefix(200)).new"
         _ = try folder.remove(aside)
-        try write(aside, in: folder, generation: generation, start: start, permissions: permissions)
-        if replacing {
-          try folder.rename(aside, to: name)
-        } else {
-          _ = try folder.link(aside, to: name)
-          _ = try folder.remove(aside)
+        do throws(SystemError) {
+          try write(aside, in: folder, generation: generation, start: start, permissions: permissions)
+          if replacing {
+            try folder.rename(aside, to: name)
+          } else {
+            _ = try folder.link(aside, to: name)
+            _ = try folder.remove(aside)
+          }
+        } catch {
+          _ = try? folder.remove(aside)
+          throw error
         }
       }
     } catch {
@@ -163,13 +168,23 @@ package struct Cursor: ~Copyable {
   /// Sets every cursor in `folder` that is ahead of `end` back to it. Only for the writer, before its first record
   /// after the machine was started anew: the cursors' pages may have reached the disk when the queue's had not, and
   /// the numbers they passed are about to be given to new messages.
+  ///
+  /// What is not a cursor is left alone: nobody can read on from it. Where one cannot be opened for another reason, the
+  /// others are set back all the same, and then the error is thrown.
   package static func clamp(in folder: borrowing Folder, to end: UInt64) throws(CursorError) {
     let names: [String]
     do { names = try folder.names() } catch { throw .system(error) }
+    var failure: CursorError?
     for name in names where !name.hasPrefix(".") {
-      guard let cursor = try open(name, in: folder, writable: true), cursor.next > end else { continue }
-      cursor.mapping.storeRelaxed(end, nextOffset)
+      do throws(CursorError) {
+        guard let cursor = try open(name, in: folder, writable: true), cursor.next > end else { continue }
+        cursor.mapping.storeRelaxed(end, nextOffset)
+      } catch {
+        if case .damaged = error { continue }
+        failure = failure ?? error
+      }
     }
+    if let failure { throw failure }
   }
 }
 

@@ -81,15 +81,20 @@ struct QueueFile: ~Copyable {
     return (oldest, published)
   }
 
-  /// Whether the bytes from `position` on were still whole when the loads before this call were made.
+  /// Whether the bytes from `position` on were still whole when the loads before this call were made. Where they were
+  /// not, `oldest` has moved beyond them; fails where it has not, so that nobody looks again for ever.
   @inline(__always)
-  func isStillWhole(from position: UInt64) -> Bool {
+  func isStillWhole(from position: UInt64) throws(QueueError) -> Bool {
     // Pairs with the release fence in `RingWriter.append`: if one of those loads saw a word that was stored after it,
     // the load of `intent` below sees at least the intent that was stored before it.
     atomicMemoryFence(ordering: .acquiring)
     // Acquire: pairs with the release of `intent`: who sees an intent, sees the `oldest` that made room for it.
     let intent = mapping.loadAcquiring(QueueLayout.intentOffset)
-    return intent <= position &+ capacity
+    if intent <= position &+ capacity { return true }
+    guard mapping.loadRelaxed(QueueLayout.oldestOffset) > position else {
+      throw .damaged(path: path, what: "an intent that leaves no room for the record at \(position)")
+    }
+    return false
   }
 
   /// The eight header words of the record at `position`, which may be torn.

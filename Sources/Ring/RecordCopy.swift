@@ -22,7 +22,8 @@ struct RecordCopy: ~Copyable {
     }
   }
 
-  /// Copies the record at `position` and checks it; nil where the writer overwrote it meanwhile.
+  /// Copies the record at `position` and checks it; nil where the writer overwrote it meanwhile (then `oldest` has moved
+  /// past it).
   ///
   /// - Parameter published: where the newest record ends; at least `position`.
   mutating func load(
@@ -36,7 +37,7 @@ struct RecordCopy: ~Copyable {
     let recordBytes = RecordLayout.recordBytes(payload: payload)
     guard recordBytes <= RecordLayout.largest(capacity: file.capacity), UInt64(recordBytes) <= published &- position
     else {
-      guard file.isStillWhole(from: position) else { return nil }
+      guard try file.isStillWhole(from: position) else { return nil }
       throw .damaged(path: file.path, what: "a record of \(recordBytes) bytes at \(position)")
     }
     let padded = (payload + 7) & ~7
@@ -47,7 +48,7 @@ struct RecordCopy: ~Copyable {
     }
     unsafe file.load(
       into: .init(rebasing: memory[..<padded]), from: position &+ UInt64(RecordLayout.headerBytes))
-    guard file.isStillWhole(from: position) else { return nil }
+    guard try file.isStillWhole(from: position) else { return nil }
     length = payload
     guard let header = RecordHeader(words: words), header.checksum(self.payload) == UInt32(words[0] >> 32) else {
       length = 0

@@ -97,8 +97,11 @@ package struct RingReader: ~Copyable {
   /// Goes to the record that begins with `sequence`, or to the nearest before it; to the oldest where that is gone, in
   /// which case `next` reports how many are missing.
   ///
-  /// - Parameter hint: where that record probably is; only believed when it proves right.
-  package mutating func seek(to sequence: UInt64, hint: UInt64 = 0) throws(QueueError) {
+  /// - Parameters:
+  ///   - target: 0, which is no sequence number, means 1.
+  ///   - hint: where that record probably is; only believed when it proves right.
+  package mutating func seek(to target: UInt64, hint: UInt64 = 0) throws(QueueError) {
+    let sequence = max(target, 1)
     if try seekByHint(sequence, hint) { return }
     try seekToOldest()
     if self.sequence >= sequence {
@@ -120,6 +123,8 @@ package struct RingReader: ~Copyable {
         }
       }
     }
+    // The writer may have overwritten the number while we walked to it: then `next` has still to say so.
+    self.sequence = sequence
   }
 
   private mutating func seekByHint(_ sequence: UInt64, _ hint: UInt64) throws(QueueError) -> Bool {
@@ -143,7 +148,7 @@ package struct RingReader: ~Copyable {
       let (oldest, published) = try file.bounds()
       guard published - oldest >= UInt64(RecordLayout.smallest) else { throw damaged("no record at all") }
       guard let start = file.startOfRecord(endingAt: published, oldest: oldest) else {
-        if file.isStillWhole(from: oldest) { throw damaged("the newest record has an impossible length") }
+        if try file.isStillWhole(from: oldest) { throw damaged("the newest record has an impossible length") }
         continue
       }
       guard let header = try copy.load(file, at: start, published: published) else { continue }

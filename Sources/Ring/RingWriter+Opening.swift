@@ -53,25 +53,33 @@ extension RingWriter {
     guard intent & 7 == 0, intent < QueueLayout.positionLimit, intent - survey.oldest <= file.capacity else {
       throw .damaged(path: file.path, what: "an intent of \(intent)")
     }
-    file.mapping.storeRelaxed(survey.oldest, QueueLayout.oldestOffset)
-    file.mapping.storeReleasing(survey.end, QueueLayout.publishedOffset)
-    file.mapping.storeRelaxed(boot.high, QueueLayout.bootHighOffset)
-    file.mapping.storeRelaxed(boot.low, QueueLayout.bootLowOffset)
-    // Numbers that were published once may be known to a consumer: they are not used again.
-    let hint = file.mapping.loadRelaxed(QueueLayout.sequenceOffset)
-    let lost = survey.end != published && hint > whole && hint < QueueLayout.positionLimit ? hint - whole : 0
+    // Numbers that were published once may be known to a consumer: they are not used again. The hint is at most the
+    // truth when only a process died, and more when records are missing that the header has counted.
     let wasWhole = survey.end == published && survey.oldest == oldest
+    let hint = file.mapping.loadRelaxed(QueueLayout.sequenceOffset)
+    let lost = (rebooted || !wasWhole) && hint > whole && hint < QueueLayout.positionLimit ? hint - whole : 0
+    file.mapping.storeRelaxed(survey.oldest, QueueLayout.oldestOffset)
+    if lost == 0 { file.mapping.storeReleasing(survey.end, QueueLayout.publishedOffset) }
     var writer = RingWriter(
       file: file, oldest: survey.oldest, intent: intent, published: survey.end, nextSequence: whole)
+    // The cut is published together with the record of what it cost, and only then is this start of the machine noted:
+    // a recovery that dies on the way is done again by the next start, with the same outcome.
     if lost > 0 {
       do { try writer.append(lossOf: lost, reason: recoveryReason, receivedAt: now) } catch {
         throw .damaged(path: writer.path, what: "no room for a record of its loss")
       }
     }
+    writer.note(boot)
     // Whoever slept on a file whose writer died must look again.
     writer.wakeAll()
     writer.outcome = wasWhole && !rebooted ? .opened : .recovered(lost: lost)
     return writer
+  }
+
+  private func note(_ boot: BootID) {
+    // Release: not before the stores of the recovery that it vouches for.
+    file.mapping.storeReleasing(boot.high, QueueLayout.bootHighOffset)
+    file.mapping.storeReleasing(boot.low, QueueLayout.bootLowOffset)
   }
 
   /// The raw value of the loss reason for records that a crash of the machine took: `reset`.

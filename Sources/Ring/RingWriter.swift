@@ -14,7 +14,7 @@ package import System
 ///
 /// Before step 4 nothing has happened that the next start must undo, and after it nothing that it must do.
 package struct RingWriter: ~Copyable {
-  private let file: QueueFile
+  let file: QueueFile
   private var oldest: UInt64
   private var intent: UInt64
   private var published: UInt64

@@ -73,7 +73,8 @@ enum StatusPage {
     let count = mapping.loadRelaxed(countOffset) &+ 1
     let slot = slot(count)
     var text = ByteBuffer(capacity: errorBytes)
-    for character in status.redisError where text.count + character.utf8.count <= errorBytes {
+    for character in status.redisError {
+      guard text.count + character.utf8.count <= errorBytes else { break }
       text.append(utf8: String(character))
     }
     // Release: pairs with the acquire fence in `read`: who sees a word stored below, sees the count before it.
@@ -111,9 +112,8 @@ enum StatusPage {
     func word(_ index: Int) -> UInt64 {
       (0..<8).reduce(0) { $0 | UInt64(bytes[index * 8 + $1]) << UInt64($1 * 8) }
     }
-    guard let redis = RedisState(rawValue: UInt8(truncatingIfNeeded: word(5))), word(10) <= UInt64(errorBytes) else {
-      return nil
-    }
+    guard let redis = UInt8(exactly: word(5)).flatMap(RedisState.init(rawValue:)), word(10) <= UInt64(errorBytes)
+    else { return nil }
     var status = DaemonStatus(pid: word(0), version: word(1), startedAt: word(2), heartbeatAt: word(3))
     status.isStopped = word(4) & 1 != 0
     status.redis = redis

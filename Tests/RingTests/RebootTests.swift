@@ -1,0 +1,289 @@
+import Bytes
+import System
+import TestSupport
+import Testing
+
+@testable import Ring
+
+/// The death of the machine: any page of the file may be older than the others.
+@Suite("The queue: opened again after the machine went down")
+struct RebootTests {
+  /// A queue of `bytes` bytes of records, closed, as of another start of the machine.
+  private func queue(_ temporary: TemporaryFolder, bytes: UInt64, _ random: inout SeededGenerator) throws -> Model {
+    let folder = try temporary.open()
+    var writer = try openWriter(folder)
+    var model = Model(capacity: 65536)
+    while model.end < bytes {
+      if random.next() % 8 == 0 {
+        try model.append(lossOf: 1 + random.next() % 9, to: &writer)
+      } else {
+        try model.append(random.bytes(Int(random.next() % 900)), to: &writer)
+      }
+    }
+    reboot(temporary)
+    return model
+  }
+
+  private func reboot(_ temporary: TemporaryFolder) {
+    let boot = word(contents(temporary.queue), Word.bootHigh)
+    overwrite(temporary.queue, at: Word.bootHigh, bytes(boot ^ 0x1234))
+  }
+
+  private func garble(_ temporary: TemporaryFolder, _ start: UInt64, _ end: UInt64) {
+    for position in stride(from: start, to: end, by: 8) {
+      overwrite(temporary.queue, at: Word.ring + Int(position % 65536), bytes(0))
+    }
+  }
+
+  /// Every record from where the reader stands.
+  private func read(_ reader: inout RingReader) throws -> [(header: RecordHeader, payload: [UInt8])] {
+    var records: [(header: RecordHeader, payload: [UInt8])] = []
+    while true {
+      switch try reader.next() {
+      case .record(let header):
+        let payload = reader.payload
+        records.append((header, payload.indices.map { payload[$0] }))
+      case .overwritten(let count): Issue.record("\(count) overwritten with no writer at work")
+      case .end: return records
+      }
+    }
+  }
+
+  private func expect(
+    _ records: some Collection<(header: RecordHeader, payload: [UInt8])>, _ entries: some Collection<Model.Entry>,
+    _ note: Comment
+  ) {
+    #expect(records.map(\.header) == entries.map(\.header), note)
+    #expect(records.map(\.payload) == entries.map(\.payload), note)
+  }
+
+  @Test("Where all of it reached the disk, all of it is there", arguments: [0, 30000, 200_000])
+  func nothingDamaged(bytes: UInt64) throws {
+    var random = SeededGenerator()
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    let model = try queue(temporary, bytes: bytes, &random)
+    do {
+      let writer = try openWriter(folder)
+      #expect(writer.outcome == .recovered(lost: 0))
+      #expect(writer.nextSequence == model.nextSequence)
+    }
+    try CheckedReader(folder, model).drain(model, "seed \(random.seed)")
+    let again = try openWriter(folder)
+    #expect(again.outcome == .opened, "the doubt is gone")
+  }
+
+  @Test("A torn end is cut off, counted and recorded as a loss, and its numbers are not used again")
+  func tornEnd() throws {
+    var random = SeededGenerator()
+    for round in 0..<20 {
+      let note: Comment = "round \(round), seed \(random.seed)"
+      let temporary = TemporaryFolder()
+      let folder = try temporary.open()
+      let model = try queue(temporary, bytes: 20000 + random.next() % 150_000, &random)
+      let cut = model.oldest + 1 + Int(random.next() % UInt64(model.entries.count - model.oldest - 1))
+      let first = model.entries[cut]
+      garble(temporary, first.start + 8 * (random.next() % ((first.end - first.start - 8) / 8)), model.end)
+      let lost = model.nextSequence - first.header.sequence
+      var writer = try openWriter(folder)
+      #expect(writer.outcome == .recovered(lost: lost), note)
+      #expect(writer.nextSequence == model.nextSequence, note)
+      let object = random.bytes(300)
+      #expect(try writer.append(object) == model.nextSequence, note)
+      var reader = try RingReader.open("queue.ring", in: folder)
+      let records = try read(&reader)
+      let kept = records.count - 2
+      expect(records.prefix(kept), model.entries[..<cut].suffix(kept), note)
+      #expect(records[kept].header.kind == .loss && records[kept].header.reason == 5, note)
+      #expect(records[kept].header.sequence == first.header.sequence && records[kept].header.span == lost, note)
+      #expect(records[kept + 1].payload == object, note)
+      // Only what the new records and the write that was under way overwrite may be gone from the front.
+      #expect(kept >= cut - model.oldest - 2, note)
+    }
+  }
+
+  @Test("Where the middle is bad, the newer records are kept and the older count as overwritten")
+  func badMiddle() throws {
+    var random = SeededGenerator()
+    for round in 0..<20 {
+      let note: Comment = "round \(round), seed \(random.seed)"
+      let temporary = TemporaryFolder()
+      let folder = try temporary.open()
+      let model = try queue(temporary, bytes: 20000 + random.next() % 150_000, &random)
+      let bad = model.oldest + Int(random.next() % UInt64(model.entries.count - model.oldest - 1))
+      garble(temporary, model.entries[bad].start, model.entries[bad].end)
+      do {
+        let writer = try openWriter(folder)
+        #expect(writer.outcome == .recovered(lost: 0), note)
+        #expect(writer.nextSequence == model.nextSequence, note)
+      }
+      var reader = try RingReader.open("queue.ring", in: folder)
+      expect(try read(&reader), model.entries[(bad + 1)...], note)
+      try reader.seek(to: 1)
+      let missing = model.entries[bad + 1].header.sequence - 1
+      if missing > 0 { #expect(try reader.next() == .overwritten(missing), note) }
+    }
+  }
+
+  @Test("Where `oldest` points into a record, everything behind that record is kept")
+  func badOldest() throws {
+    var random = SeededGenerator()
+    for round in 0..<20 {
+      let note: Comment = "round \(round), seed \(random.seed)"
+      let temporary = TemporaryFolder()
+      let folder = try temporary.open()
+      let model = try queue(temporary, bytes: 20000 + random.next() % 150_000, &random)
+      let hit = model.oldest + Int(random.next() % UInt64(model.entries.count - model.oldest - 1))
+      overwrite(temporary.queue, at: Word.oldest, bytes(model.entries[hit].start + 8))
+      do {
+        let writer = try openWriter(folder)
+        #expect(writer.outcome == .recovered(lost: 0), note)
+      }
+      var reader = try RingReader.open("queue.ring", in: folder)
+      expect(try read(&reader), model.entries[(hit + 1)...], note)
+    }
+  }
+
+  @Test("A header older than the records: what the newer ones have not overwritten is kept, and nothing else is read")
+  func oldHeader() throws {
+    var random = SeededGenerator()
+    for round in 0..<20 {
+      let note: Comment = "round \(round), seed \(random.seed)"
+      let temporary = TemporaryFolder()
+      let folder = try temporary.open()
+      let model = try queue(temporary, bytes: 70000 + random.next() % 100_000, &random)
+      let header = Array(contents(temporary.queue)[..<4096])
+      var later = model
+      do {
+        var writer = try openWriter(folder)
+        while later.end < model.end + 30000 { try later.append(random.bytes(Int(random.next() % 900)), to: &writer) }
+      }
+      overwrite(temporary.queue, at: 0, header)
+      var writer = try openWriter(folder)
+      #expect(writer.outcome == .recovered(lost: 0), note)
+      #expect(writer.nextSequence == model.nextSequence, note)
+      var reader = try RingReader.open("queue.ring", in: folder)
+      // The records that begin within the last lap before the newer writer's end.
+      expect(try read(&reader), model.entries[later.oldest...], note)
+      #expect(try writer.append([1]) == model.nextSequence, note)
+      #expect(try reader.next() != .end, note)
+    }
+  }
+
+  @Test("Records all a lap older than the header: the numbers since are lost, counted, and not used again")
+  func oldRecords() throws {
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    // 72 bytes and one record of 56 make 128; records of 128 bytes then stand at the same places in every lap.
+    var old: [UInt8] = []
+    do {
+      var writer = try openWriter(folder)
+      for _ in 0..<2048 { _ = try writer.append([UInt8](repeating: 1, count: 56)) }
+      old = Array(contents(temporary.queue)[Word.ring...])
+      for _ in 0..<512 { _ = try writer.append([UInt8](repeating: 2, count: 56)) }
+    }
+    overwrite(temporary.queue, at: Word.ring, old)
+    reboot(temporary)
+    let writer = try openWriter(folder)
+    #expect(writer.outcome == .recovered(lost: 512))
+    #expect(writer.nextSequence == 2561)
+    var reader = try RingReader.open("queue.ring", in: folder)
+    let records = try read(&reader)
+    #expect(records.last?.header.kind == .loss && records.last?.header.span == 512)
+    #expect(records.dropLast().allSatisfy { $0.payload == [UInt8](repeating: 1, count: 56) })
+  }
+
+  @Test("A recovery that is killed between any two of its stores is finished by the next start")
+  func recoveryKilled() throws {
+    var random = SeededGenerator()
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    let model = try queue(temporary, bytes: 120_000, &random)
+    let cut = model.entries.count - 10
+    let first = model.entries[cut]
+    let lost = model.nextSequence - first.header.sequence
+    garble(temporary, first.start, first.start + 24)
+    garble(temporary, model.end - 16, model.end)
+    let before = contents(temporary.queue)
+    do { _ = try openWriter(folder) }
+    let after = contents(temporary.queue)
+    let record = stride(from: first.start, to: first.start + 72, by: 8).map { Word.ring + Int($0 % 65536) }
+    let stores =
+      [Word.oldest, Word.intent] + record + [Word.published, Word.sequence, Word.bootHigh, Word.bootHigh + 8]
+    for step in 0...stores.count {
+      let note: Comment = "after \(step) stores, seed \(random.seed)"
+      setContents(temporary.queue, before)
+      for offset in stores[..<step] { overwrite(temporary.queue, at: offset, bytes(word(after, offset))) }
+      let writer = try openWriter(folder)
+      // The second half of the boot id is the same in both: the last store changes nothing.
+      #expect(writer.outcome != .opened || step >= stores.count - 1, note)
+      #expect(writer.nextSequence == model.nextSequence, note)
+      var reader = try RingReader.open("queue.ring", in: folder)
+      let records = try read(&reader)
+      expect(records.dropLast(), model.entries[..<cut].suffix(records.count - 1), note)
+      #expect(records.last?.header.kind == .loss && records.last?.header.span == lost, note)
+    }
+  }
+
+  @Test("Where nothing can be trusted, the file is put aside untouched and a new queue begun")
+  func everythingBad() throws {
+    var random = SeededGenerator()
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    _ = try queue(temporary, bytes: 100_000, &random)
+    let generation = try RingReader.open("queue.ring", in: folder).generation
+    overwrite(temporary.queue, at: Word.ring, random.bytes(65536))
+    let bad = contents(temporary.queue)
+    var writer = try openWriter(folder, now: 1_700_000_000_000_000)
+    #expect(writer.outcome == .replaced(aside: "queue.ring.damaged-1700000000"))
+    #expect(contents(temporary.queue + ".damaged-1700000000") == bad)
+    #expect(try writer.append([9]) == 1)
+    var reader = try RingReader.open("queue.ring", in: folder)
+    #expect(reader.generation != generation)
+    #expect(try read(&reader).map(\.payload) == [[], [9]])
+  }
+
+  @Test("Any mixture of old and new pages: only records as they were written, in order, each number once")
+  func anyPages() throws {
+    var random = SeededGenerator()
+    for round in 0..<150 {
+      let note: Comment = "round \(round), seed \(random.seed)"
+      let temporary = TemporaryFolder()
+      let folder = try temporary.open()
+      let model = try queue(temporary, bytes: random.next() % 150_000, &random)
+      let old = contents(temporary.queue)
+      var later = model
+      do {
+        var writer = try openWriter(folder)
+        let target = model.end + random.next() % 100_000
+        while later.end < target { try later.append(random.bytes(Int(random.next() % 900)), to: &writer) }
+      }
+      reboot(temporary)
+      // Page 0 is the header's; the ring's are 16 to 31.
+      var pages = Array(16..<32)
+      if random.next() % 2 == 0 { pages.append(0) }
+      for page in pages where random.next() % 4 == 0 {
+        overwrite(temporary.queue, at: page * 4096, Array(old[page * 4096..<(page + 1) * 4096]))
+      }
+      var writer = try openWriter(folder)
+      if case .replaced = writer.outcome { continue }
+      var reader = try RingReader.open("queue.ring", in: folder)
+      var expected = reader.sequence
+      for record in try read(&reader) {
+        #expect(record.header.sequence == expected, note)
+        expected = record.header.nextSequence
+        let entry = later.entries.first { $0.header == record.header }
+        #expect(entry?.payload == record.payload || record.header.reason == 5, note)
+      }
+      #expect(writer.nextSequence == expected, note)
+      let object = random.bytes(500)
+      #expect(try writer.append(object) == expected, note)
+      guard case .record(let header) = try reader.next() else {
+        Issue.record("the next record was not read; \(note)")
+        continue
+      }
+      let same = equal(reader.payload, object.span)
+      #expect(header.sequence == expected && same, note)
+    }
+  }
+}

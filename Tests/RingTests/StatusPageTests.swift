@@ -1,0 +1,162 @@
+import Bytes
+import System
+import TestSupport
+import Testing
+
+@testable import Ring
+
+@Suite("The queue: the daemon's status page")
+struct StatusPageTests {
+  private var status: DaemonStatus {
+    var status = DaemonStatus(pid: 4711, version: 1 << 32 | 2 << 16 | 3, startedAt: 5, heartbeatAt: 6)
+    status.redis = .waiting
+    status.redisSince = 7
+    status.redisError = "WRONGPASS"
+    status.received = 8
+    status.published = 9
+    status.lost = 10
+    return status
+  }
+
+  @Test("Nothing published yet: nil, and the records can be read")
+  func none() throws {
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    do { _ = try openWriter(folder) }
+    let reader = try RingReader.open("queue.ring", in: folder)
+    let found = reader.daemonStatus
+    #expect(found == nil)
+  }
+
+  @Test("The last state published is the one read, again and again, also by the next writer's readers")
+  func roundTrip() throws {
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    var expected = status
+    for opening in 0..<3 {
+      let writer = try openWriter(folder)
+      let reader = try RingReader.open("queue.ring", in: folder)
+      for redis in RedisState.allCases {
+        expected.redis = redis
+        expected.isStopped.toggle()
+        expected.heartbeatAt += 1
+        expected.redisError = String(repeating: "e", count: opening * 7 + Int(redis.rawValue))
+        writer.publish(expected)
+        let found = reader.daemonStatus
+        #expect(found == expected)
+      }
+    }
+    #expect(RedisState.allCases.map(\.name) == ["off", "connecting", "catching_up", "ready", "waiting"])
+  }
+
+  @Test(
+    "An error text keeps as many whole characters from its beginning as fit in 256 bytes",
+    arguments: [
+      (String(repeating: "a", count: 256), 256), (String(repeating: "a", count: 257), 256),
+      (String(repeating: "é", count: 200), 256), ("a" + String(repeating: "é", count: 200), 255),
+      (String(repeating: "a", count: 255) + "éaaa", 255), (String(repeating: "a", count: 253) + "🦀b", 253),
+      (String(repeating: "a", count: 250) + "👩‍👩‍👧b", 250), ("", 0), ("a\0b\n", 4),
+    ])
+  func errorText(_ text: String, kept: Int) throws {
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    let writer = try openWriter(folder)
+    var expected = status
+    expected.redisError = text
+    writer.publish(expected)
+    let found = try RingReader.open("queue.ring", in: folder).daemonStatus
+    #expect(found?.redisError.utf8.count == kept)
+    #expect(found.map { text.hasPrefix($0.redisError) } == true)
+    #expect(found?.lost == 10)
+  }
+
+  @Test("A writer that died while it filled the other slot leaves the last whole state", arguments: 0..<4)
+  func diedInTheMiddle(publications: Int) throws {
+    var random = SeededGenerator()
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    var expected: DaemonStatus?
+    do {
+      let writer = try openWriter(folder)
+      for number in 0..<publications {
+        var state = status
+        state.received = UInt64(number)
+        writer.publish(state)
+        expected = state
+      }
+    }
+    overwrite(temporary.queue, at: Word.statusSlots[(publications + 1) % 2], random.bytes(344))
+    let reader = try RingReader.open("queue.ring", in: folder)
+    var found = reader.daemonStatus
+    #expect(found == expected)
+    // The next one that is published is whole again.
+    let writer = try openWriter(folder)
+    writer.publish(status)
+    found = reader.daemonStatus
+    #expect(found == status)
+  }
+
+  @Test("Any bytes in the slots: a state or nil, never a trap")
+  func hostile() throws {
+    var random = SeededGenerator()
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    do { try openWriter(folder).publish(status) }
+    let reader = try RingReader.open("queue.ring", in: folder)
+    let slot = Word.statusSlots[1]
+    for length: UInt64 in [257, 264, 344, 1 << 31, 1 << 32, 1 << 63, .max] {
+      overwrite(temporary.queue, at: slot + 80, bytes(length))
+      let found = reader.daemonStatus
+      #expect(found == nil, "a text of \(length) bytes")
+    }
+    overwrite(temporary.queue, at: slot + 80, bytes(9))
+    for redis: UInt64 in [5, 255, 256, 259, 1 << 40] {
+      overwrite(temporary.queue, at: slot + 40, bytes(redis))
+      let found = reader.daemonStatus
+      #expect(found == nil, "a Redis state of \(redis)")
+    }
+    for _ in 0..<500 {
+      overwrite(temporary.queue, at: Word.statusCount, bytes(random.next()))
+      overwrite(temporary.queue, at: Word.statusSlots[0], random.bytes(344))
+      overwrite(temporary.queue, at: slot, random.bytes(344))
+      overwrite(temporary.queue, at: slot + 40, bytes(random.next() % 6))
+      overwrite(temporary.queue, at: slot + 80, bytes(random.next() % 300))
+      _ = reader.daemonStatus
+    }
+  }
+
+  @Test("A state that is read while others are published is one of them, whole")
+  func whileWriting() throws {
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    do { _ = try openWriter(folder) }
+    let path = temporary.path
+    let stop = Flag()
+    let thread = TestThread {
+      guard let folder = try? Folder(path), let writer = try? openWriter(folder) else { return }
+      var number: UInt64 = 0
+      while !stop.isSet {
+        number += 1
+        var state = DaemonStatus(pid: number, version: number, startedAt: number, heartbeatAt: number)
+        state.redisError = "\(number)"
+        state.lost = number
+        writer.publish(state)
+      }
+    }
+    defer {
+      stop.set()
+      thread.join()
+    }
+    let reader = try RingReader.open("queue.ring", in: folder)
+    var last: UInt64 = 0
+    var seen = 0
+    while seen < 2000 {
+      guard let state = reader.daemonStatus else { continue }
+      try #require(
+        state.version == state.pid && state.heartbeatAt == state.pid && state.lost == state.pid
+          && state.redisError == "\(state.pid)" && state.pid >= last)
+      last = state.pid
+      seen += 1
+    }
+  }
+}
