@@ -24,7 +24,8 @@ let importTable: [TargetRule] = [
   TargetRule(
     "Daemon", ["RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "Settings", "System", "Bytes"]),
   TargetRule(
-    "clawd", ["Daemon", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Terminal", "Settings", "System", "Bytes"]),
+    "clawd",
+    ["Daemon", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Terminal", "Settings", "System", "Bytes"]),
   TargetRule(
     "clawq", ["Inbox", "Ring", "Terminal", "Settings", "Outbox", "Message", "JSON", "System", "Bytes"]),
   TargetRule(
