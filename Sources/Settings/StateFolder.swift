@@ -116,10 +116,17 @@ package struct StateFolder: ~Copyable {
 
   /// Takes the lock that makes this process the one clawd of the folder, for as long as the descriptor is open; nil
   /// where another has it. The lock dies with the process, however it ends.
-  package func lockForDaemon() throws(StateFolderError) -> FileDescriptor? {
+  ///
+  /// - Parameter patience: how long to wait for one that is ending, in nanoseconds; a killed process holds its lock
+  ///   until the kernel has taken it apart.
+  package func lockForDaemon(patience: UInt64) throws(StateFolderError) -> FileDescriptor? {
     do {
       let lock = try folder.open(Self.lockFile, [.readWrite, .create], permissions: filePermissions)
-      guard try lock.lockExclusively() else { return nil }
+      let deadline = SystemClock.monotonic() + patience
+      while try !lock.lockExclusively() {
+        guard SystemClock.monotonic() < deadline else { return nil }
+        SystemClock.sleep(nanoseconds: .milliseconds(20))
+      }
       return lock
     } catch {
       throw error.isRefusal ? .denied(error) : .failed(error)

@@ -30,6 +30,13 @@ package enum SystemClock {
   /// Nanoseconds since the Unix epoch (0 where the clock stands before it).
   package static func wall() -> UInt64 { read(CLOCK_REALTIME) }
 
+  /// Waits, and blocks the thread: only where no loop turns yet.
+  package static func sleep(nanoseconds: UInt64) {
+    var time = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+    // A signal ends it early, which is as good.
+    _ = unsafe nanosleep(&time, nil)
+  }
+
   private static func read(_ clock: clockid_t) -> UInt64 {
     var time = timespec()
     // Cannot fail: both clocks exist on every Linux and the address is ours.

@@ -29,7 +29,7 @@ func run(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> Exit
   let state = try arguments.openStateFolder(settings, create: true)
 
   let lock: FileDescriptor?
-  do { lock = try state.lockForDaemon() } catch { throw Failure(error) }
+  do { lock = try state.lockForDaemon(patience: .seconds(2)) } catch { throw Failure(error) }
   guard lock != nil else {
     throw Failure(
       .tryLater, "another clawd works on \(state.path)", why: "there is one daemon for each state folder",
