@@ -72,7 +72,8 @@ let package = Package(
       "clawsend", ["Inbox", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings", "System", "Bytes"],
       staticExecutable),
     .target(
-      name: "TestSupport", dependencies: ["System", "Bytes"], path: "Tests/TestSupport", swiftSettings: swiftSettings),
+      name: "TestSupport", dependencies: ["Network", "EventLoop", "System", "Bytes"], path: "Tests/TestSupport",
+      swiftSettings: swiftSettings),
     .executableTarget(
       name: "RingStress", dependencies: ["Ring", "System", "Bytes"], path: "Tests/RingStress",
       swiftSettings: swiftSettings),
