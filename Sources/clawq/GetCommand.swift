@@ -26,9 +26,9 @@ func get(_ session: borrowing Session) throws(Failure) -> ExitCode {
     var end = UInt64.max
     if let from { try consumer.seek(to: from) }
     if isAgain {
-      let mark = consumer.mark
-      end = mark?.next ?? 1
-      try consumer.seek(to: mark?.batch ?? 1)
+      let last = consumer.lastBatch
+      end = last?.end ?? 1
+      try consumer.seek(to: last?.start ?? 1)
     }
     batch = try consumer.collect(
       limits, arguments.has(Options.lines) ? .lines : .array, until: end, to: &output.buffer)
@@ -37,7 +37,7 @@ func get(_ session: borrowing Session) throws(Failure) -> ExitCode {
     throw Failure(error)
   }
   try output.write()
-  if marks { consumer.commit(batch) }
+  if marks { try mark(batch, consumer) }
   if let rest, rest.messages + rest.losses > 0 {
     let count = rest.messages + rest.losses
     session.notes.note("\(count) more\(marks ? ": run clawq get again" : "")")
@@ -56,9 +56,13 @@ func clear(_ session: borrowing Session) throws(Failure) -> ExitCode {
   if rest.lost > 0 { output.buffer.append(utf8: "; \(rest.lost) lost") }
   output.buffer.append("\n")
   try output.write()
-  consumer.commit(rest)
+  try mark(rest, consumer)
   try session.complain(consumer)
   return .success
+}
+
+private func mark(_ batch: Batch, _ consumer: borrowing Consumer) throws(Failure) {
+  do { try consumer.commit(batch) } catch { throw Failure(error) }
 }
 
 func counted(_ count: Int, _ thing: String) -> String { "\(count) \(thing)\(count == 1 ? "" : "s")" }
