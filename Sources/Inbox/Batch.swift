@@ -100,11 +100,11 @@ extension Consumer {
     try advance(to: batch.end, hint: batch.hint) { start in batch.lost(since: start) }
   }
 
-  /// Counts what is left for this consumer, from where it has come to.
-  package mutating func countRest() throws(InboxError) -> Batch {
+  /// Counts what is left for this consumer, from where it has come to, and not beyond the sequence number `end`.
+  package mutating func countRest(until end: UInt64 = .max) throws(InboxError) -> Batch {
     var rest = Batch(end: next, hint: position)
-    while let entry = try nextEntry() { rest.add(entry) }
-    rest.end = next
+    while next < end, let entry = try nextEntry()?.clipped(to: end) { rest.add(entry) }
+    rest.end = min(next, max(end, rest.end))
     rest.hint = position
     return rest
   }

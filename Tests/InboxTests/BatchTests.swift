@@ -138,6 +138,9 @@ struct BatchTests {
     let found = try parse(buffer.readable, .lines)
     #expect(found == expected)
     #expect(batch.end <= end && batch.lost == (end > 5 ? min(end, 8) - 5 : 0))
+    try consumer.seek(to: 1)
+    let rest = try consumer.countRest(until: end)
+    #expect(rest.messages == batch.messages && rest.lost == batch.lost && rest.end <= end)
   }
 
   // MARK: Commit
