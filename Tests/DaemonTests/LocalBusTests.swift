@@ -146,6 +146,19 @@ struct LocalBusTests {
     #expect(found == [message("after")])
   }
 
+  @Test("what killed senders left is cleared away at start and hourly")
+  func tidies() throws {
+    let test = try SimulatedDaemon(isLocal: true)
+    test.shell("mkdir -p outbox/tmp && touch -d @1500000000 outbox/tmp/a")
+    try test.start()
+    #expect(try test.files("tmp") == [])
+    test.shell("touch -d @1500000000 outbox/tmp/b")
+    try test.run(for: .seconds(3599))
+    #expect(try test.files("tmp") == ["b"])
+    try test.run(for: .seconds(1))
+    #expect(try test.files("tmp") == [])
+  }
+
   // MARK: The status page
 
   @Test("says who it is and how it is, and every 30 s that it lives")

@@ -1,4 +1,5 @@
 import Bytes
+import EventLoop
 import Network
 import RESP
 import RedisLink
@@ -163,6 +164,7 @@ struct LinkTests {
     test.link.turnEnded()
     #expect(try test.run(for: .seconds(10)) == 0)
     #expect(test.log.published == [])
+    #expect(test.world.interest(in: commander.rawDescriptor) == .both)
     for room in [1, 50_000, 3] {
       commander.writeRoom = room
       try test.run()
@@ -173,6 +175,7 @@ struct LinkTests {
     #expect(test.log.published == [1, 2])
     #expect(test.redis.published == [large, "after"])
     #expect(try test.run(for: .seconds(3600)) == 0, "nothing waits to write any more")
+    #expect(test.world.interest(in: commander.rawDescriptor) == .readable)
   }
 
   @Test("the limit of what is in flight holds, and one message larger than it may go alone")

@@ -34,6 +34,9 @@ package final class SimulatedWorld: Poller {
   /// The devices that the loop waits for.
   package var watchedDevices: Int { watched.count }
 
+  /// What the loop waits for on a descriptor; empty where it does not have it.
+  package func interest(in descriptor: Int32) -> Interest { watched[descriptor]?.interest ?? [] }
+
   /// Gives a device its descriptor.
   package func register(_ device: any SimulatedDevice) -> Int32 {
     nextDescriptor += 1
