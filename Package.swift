@@ -81,7 +81,7 @@ let package = Package(
     program(
       "clawsend", ["Inbox", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings", "System", "Bytes"],
       staticExecutable),
-    testLibrary("TestSupport", ["System", "Bytes"]),
+    testLibrary("TestSupport", ["Network", "EventLoop", "System", "Bytes"]),
     testProgram("RingStress", ["Ring", "System", "Bytes"]),
     tests("BytesTests", ["Bytes"]),
     tests("SystemTests", ["System", "Bytes"]),

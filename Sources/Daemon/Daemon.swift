@@ -87,9 +87,7 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
     _ = loop.arm(after: Self.heartbeatInterval, self)
     heartbeats += 1
     intake.speakOfLosses()
-    if heartbeats % Self.heartbeatsPerTidying == 0 {
-      do throws(OutboxError) { try pump?.tidy() } catch { log(.error, error.description) }
-    }
+    pump?.keepUp(hourly: heartbeats % Self.heartbeatsPerTidying == 0)
     publishStatus()
   }
 
@@ -133,9 +131,14 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   }
 
   package func received(_ payload: borrowing Span<UInt8>) { intake.receive(payload, at: loop.wallClock) }
-  package func published(_ token: UInt64) { pump?.arrived(token) }
+  package func published(_ token: UInt64) {
+    pump?.arrived(token)
+    if status.redis != .ready, pump?.isHeldUp == false { setRedis(.ready) }
+  }
+
   package func refused(_ token: UInt64, _ kind: RedisErrorKind, text: String) {
-    status.redisError = text
+    // Connected, but of no use to who sends: what waits is to be seen.
+    setRedis(.waiting, text)
     pump?.refused(token, because: text)
   }
 

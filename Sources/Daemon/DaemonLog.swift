@@ -29,6 +29,12 @@ package final class DaemonLog {
     forJournal = environment.text("JOURNAL_STREAM") != nil
   }
 
+  /// - Parameter forJournal: whether the output is the journal's, which wants priorities instead of times.
+  package init(_ output: consuming FileDescriptor, forJournal: Bool) {
+    self.output = output
+    self.forJournal = forJournal
+  }
+
   package func callAsFunction(_ level: LogLevel, _ text: String) {
     var line = ByteBuffer(capacity: 256)
     if forJournal {

@@ -30,6 +30,9 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
   package var destination: OutboxDestination
 
   private var drain: OutboxDrain
+  /// Whether `drain` holds the folders that senders find, watched and listed; else they are opened at the next pump.
+  private var isOpen = false
+  private var openedAt: Instant?
   private var watch: FolderWatch?
   private var watched: WatchedFolder?
   private var buffer = ByteBuffer(capacity: 64 * 1024)
@@ -40,10 +43,14 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
   private var nextLinkToken: UInt64 = 1
   private var pause: TimerToken?
   private var pauses: UInt64 = 0
+  /// Something went wrong: when all that is in flight was answered, what did not arrive is to be sent again.
+  private var mustPutBack = false
   private var lastTrouble = ""
 
   /// Messages handed to Redis or, on the local bus, to the queue.
   package private(set) var published: UInt64 = 0
+  /// Whether messages wait because something went wrong, and not only for their turn.
+  package var isHeldUp: Bool { !lastTrouble.isEmpty }
 
   /// Opens the outbox, lists it and begins to watch it.
   package init(
@@ -63,6 +70,8 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
 
   /// Watch, then scan, then what the watch saw meanwhile: in this order nothing is missed.
   private func begin() throws(OutboxError) {
+    watch?.stop()
+    openedAt = loop.now
     do {
       let watch = try FolderWatch(self)
       watched = try watch.watch(drain.new)
@@ -73,6 +82,15 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
     }
     try tidy()
     try scan()
+    // The watch may have told meanwhile that it is over.
+    guard watched != nil else { throw .folderRemoved(drain.new.path) }
+    isOpen = true
+  }
+
+  /// Makes the folders that are missing and opens all of them anew.
+  private func open() throws(OutboxError) {
+    drain = try OutboxDrain(state: state, access: access, maximumMessageBytes: messageBytes)
+    try begin()
   }
 
   private func scan() throws(OutboxError) {
@@ -80,8 +98,22 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
     do { try watch?.drain() } catch { throw .system(error) }
   }
 
+  /// To be called at every heartbeat: sees whether the folders are still those that senders find (the watch is not
+  /// told of the end of a folder that we hold open), and `hourly` tidies them.
+  package func keepUp(hourly: Bool) {
+    guard isOpen else { return }
+    do throws(OutboxError) {
+      try drain.checkInPlace()
+      // What arrived and could not be taken away then.
+      if flights.isEmpty, loaded == nil { drain.putBack() }
+      if hourly { try tidy() }
+    } catch {
+      trouble(error)
+    }
+  }
+
   /// Removes what killed senders left, and counts afresh: at start and hourly.
-  package func tidy() throws(OutboxError) {
+  private func tidy() throws(OutboxError) {
     let removed = try drain.cleanTemporary(olderThan: .seconds(3600), now: loop.wallClock)
     if removed > 0 { log(.info, "removed \(removed) unfinished files from the outbox") }
     try drain.recount()
@@ -97,8 +129,12 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
     do { try drain.scan() } catch { trouble(error) }
   }
 
-  package func folderGone(_ folder: WatchedFolder) { reopen() }
+  package func folderGone(_ folder: WatchedFolder) {
+    watched = nil
+    if isOpen { close() }
+  }
 
+  /// The end of a pause.
   package func timerFired(_ token: TimerToken) {
     pause = nil
     pump()
@@ -108,8 +144,12 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
   package func arrived(_ token: UInt64) {
     guard let flight = take(token) else { return }
     published += 1
-    pauses = 0
-    finish(flight)
+    do throws(OutboxError) {
+      try drain.finish(flight)
+      succeeded()
+    } catch {
+      trouble(error)
+    }
   }
 
   /// Redis did not take it: it waits for its turn again, and with it everything behind it.
@@ -121,7 +161,14 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
   /// Nothing in flight is known to have arrived: it is sent again when the link is back.
   package func linkLost() {
     flights.removeAll(keepingCapacity: true)
-    unload()
+    putBack()
+  }
+
+  /// Everything that was handed out and has not arrived waits again, in its old order.
+  private func putBack() {
+    mustPutBack = false
+    loaded = nil
+    buffer.removeAll()
     drain.putBack()
   }
 
@@ -136,6 +183,12 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
   package func pump() {
     guard pause == nil else { return }
     do throws(OutboxError) {
+      if !isOpen { try open() }
+      if mustPutBack {
+        // The answers still to come say what of it has arrived.
+        guard flights.isEmpty else { return }
+        putBack()
+      }
       switch destination {
       case .queue: try pumpIntoQueue()
       case .redis(let link): if link.isReady { try pumpIntoRedis(link) }
@@ -151,8 +204,8 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
       guard let token = try nextMessage() else { return }
       intake.receive(buffer.readable, at: loop.wallClock)
       published += 1
-      pauses = 0
       try drain.finish(token)
+      succeeded()
     }
     // There may be more: the next turn comes at once.
     pause = loop.arm(at: loop.now, self)
@@ -202,59 +255,42 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
     swap(&buffer, &object)
   }
 
-  private func finish(_ token: OutboxToken) {
-    do { try drain.finish(token) } catch { trouble(error) }
-  }
-
-  private func unload() {
-    loaded = nil
-    buffer.removeAll()
-  }
-
   // MARK: - Trouble
 
+  private func succeeded() {
+    // Behind one that failed others may succeed: that does not mend it.
+    guard !mustPutBack, isHeldUp else { return }
+    pauses = 0
+    lastTrouble = ""
+  }
+
   private func trouble(_ error: OutboxError) {
-    if case .folderRemoved = error { return reopen() }
+    if case .folderRemoved = error, isOpen { return close() }
     trouble(error.description)
   }
 
-  /// Says what is wrong, once for each thing, and tries again after a pause.
+  /// Says what is wrong, once for each thing, and has everything that did not arrive sent again after a pause.
   private func trouble(_ text: String) {
+    mustPutBack = true
+    guard pause == nil else { return }
     if text != lastTrouble { log(.error, text) }
     lastTrouble = text
-    guard pause == nil else { return }
     let delay = min(Self.lastPause, Self.firstPause << min(pauses, 10))
     pauses += 1
-    pause = loop.arm(after: delay, Redo(self))
+    pause = loop.arm(after: delay, self)
   }
 
-  /// After a pause everything that was not answered is sent again.
-  private final class Redo: TimerHandler {
-    private let pump: OutboxPump
-    init(_ pump: OutboxPump) { self.pump = pump }
-
-    func timerFired(_ token: TimerToken) {
-      pump.pause = nil
-      if pump.flights.isEmpty {
-        pump.unload()
-        pump.drain.putBack()
-      }
-      pump.pump()
-    }
-  }
-
-  /// Somebody removed or replaced the folders: make them again. What was in flight stays in flight.
-  private func reopen() {
+  /// Somebody removed or replaced the folders. What is in flight may arrive, but where its file is now nobody knows.
+  private func close() {
+    log(.warning, "the outbox was removed or replaced; opening it again")
+    isOpen = false
     watch?.stop()
     watch = nil
-    log(.warning, "the outbox was removed or replaced; opening it again")
-    do throws(OutboxError) {
-      drain = try OutboxDrain(state: state, access: access, maximumMessageBytes: messageBytes)
-      flights.removeAll()
-      unload()
-      try begin()
-    } catch {
-      trouble(error.description)
-    }
+    flights.removeAll()
+    putBack()
+    guard pause == nil else { return }
+    // At once, but not again and again where somebody keeps removing them.
+    let isFirst = openedAt.map { loop.now - $0 >= Self.firstPause } ?? true
+    pause = loop.arm(after: isFirst ? 0 : Self.firstPause, self)
   }
 }

@@ -48,38 +48,38 @@ package struct Batch: Equatable, Sendable {
 }
 
 extension Consumer {
-  /// Writes the next entries to `buffer`, up to `limits`, and not beyond the sequence number `end`.
+  /// Writes the next entries to `buffer`, up to `limits`, and of what lies before the sequence number `end`. The
+  /// consumer stands behind what was written afterwards.
   package mutating func collect(
     _ limits: BatchLimits, _ format: BatchFormat, until end: UInt64 = .max, to buffer: inout ByteBuffer
   ) throws(InboxError) -> Batch {
     var batch = Batch(end: next, hint: position)
     let before = buffer.count
+    let closing: StaticString = format == .array ? "]\n" : ""
     if format == .array { buffer.append("[") }
     while batch.messages + batch.losses < limits.entries, next < end {
       let start = buffer.count
-      guard let entry = try nextEntry() else { break }
+      guard let entry = try nextEntry()?.clipped(to: end) else { break }
       if format == .array, !batch.isEmpty { buffer.append(",") }
       try write(entry, to: &buffer)
       if format == .lines { buffer.append("\n") }
-      if !batch.isEmpty, buffer.count - before > limits.bytes {
+      if !batch.isEmpty, buffer.count - before + closing.utf8CodeUnitCount > limits.bytes {
         // It stays for the next batch: the cursor goes no further than the one before it.
         buffer.truncate(to: start)
-        finish(&batch, format, &buffer)
+        buffer.append(closing)
+        try go(to: batch.end, hint: batch.hint)
         return batch
       }
       batch.add(entry)
-      batch.end = next
+      batch.end = min(next, end)
       batch.hint = position
     }
+    buffer.append(closing)
     // What was passed over behind the last entry need not be looked at again.
-    batch.end = next
+    batch.end = min(next, max(end, batch.end))
     batch.hint = position
-    finish(&batch, format, &buffer)
+    if next > batch.end { try go(to: batch.end, hint: batch.hint) }
     return batch
-  }
-
-  private func finish(_ batch: inout Batch, _ format: BatchFormat, _ buffer: inout ByteBuffer) {
-    if format == .array { buffer.append("]\n") }
   }
 
   private func write(_ entry: Entry, to buffer: inout ByteBuffer) throws(InboxError) {
@@ -94,21 +94,30 @@ extension Consumer {
   }
 
   /// Marks the batch read. To be called when its output was written out whole.
-  package func commit(_ batch: Batch) {
-    switch cursor {
-    case .some(let cursor):
-      _ = cursor.advance(to: batch.end, hint: batch.hint) { start in batch.lost(since: start) }
-    case .none: break
-    }
+  ///
+  /// Where it throws, the same is given again next time.
+  package func commit(_ batch: Batch) throws(InboxError) {
+    try advance(to: batch.end, hint: batch.hint) { start in batch.lost(since: start) }
   }
 
   /// Counts what is left for this consumer, from where it has come to, and not beyond the sequence number `end`.
   package mutating func countRest(until end: UInt64 = .max) throws(InboxError) -> Batch {
     var rest = Batch(end: next, hint: position)
-    while next < end, let entry = try nextEntry() { rest.add(entry) }
-    rest.end = next
+    while next < end, let entry = try nextEntry()?.clipped(to: end) { rest.add(entry) }
+    rest.end = min(next, max(end, rest.end))
     rest.hint = position
     return rest
+  }
+}
+
+extension Entry {
+  /// What of it lies before `end`; nil where nothing does.
+  fileprivate func clipped(to end: UInt64) -> Entry? {
+    switch self {
+    case .message(let sequence): sequence < end ? self : nil
+    case .loss(let sequence, let count, let reason):
+      sequence < end ? .loss(sequence: sequence, count: min(count, end - sequence), reason: reason) : nil
+    }
   }
 }
 

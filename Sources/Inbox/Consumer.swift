@@ -1,4 +1,3 @@
-internal import Glibc
 package import Message
 package import Ring
 package import System
@@ -43,9 +42,14 @@ package enum Entry: Equatable, Sendable {
 package struct Consumer: ~Copyable {
   package let identity: ConsumerIdentity
   package var reader: RingReader
-  let cursor: Cursor?
+  private let place: CursorPlace
   /// Where the cursor stood when it was opened; nil where there was none.
-  package let mark: CursorMark?
+  package var mark: CursorMark? { place.mark }
+  /// The first sequence number that this consumer answers for, and how many from there on were reported lost before.
+  let start: UInt64
+  let lostBefore: UInt64
+  /// Where the cursor stands, if that is a number which the queue has not given yet.
+  private let impossible: UInt64?
   /// Everything before this sequence number was dealt with already.
   private var floor: UInt64
   /// What is to be said before the next record: the cursor counted in a queue that is gone, or further than this one.
@@ -67,39 +71,23 @@ package struct Consumer: ~Copyable {
     do { reader = try RingReader.open(name, in: folder) } catch { throw .queue(error) }
     let generation = reader.generation
     let first = identity.cursor == Cursor.defaultName ? 1 : reader.sequence
-    let cursor: Cursor?
-    let mark: CursorMark?
+    let place: CursorPlace
     do throws(CursorError) {
-      switch access {
-      case .readOnly:
-        cursor = try standing(identity.cursor, cursors, in: folder, writable: false)
-        mark = cursor.mark
-      case .readWrite(let file, let inside):
-        let own: Folder
-        do { own = try Folder(making: cursors, in: folder, permissions: inside) } catch { throw .system(error) }
-        let found = try Cursor.open(identity.cursor, in: own, writable: true)
-        mark = found.mark
-        if let mark, mark.generation == generation {
-          cursor = found
-        } else {
-          cursor = try Cursor.make(
-            identity.cursor, in: own, generation: generation, start: mark == nil ? first : 1, permissions: file,
-            replacing: mark != nil)
-        }
-      }
+      place = try CursorPlace(identity.cursor, cursors, in: folder, access, generation: generation, first: first)
     } catch {
       throw .cursor(error)
     }
-    var floor = cursor.mark.map { $0.generation == generation ? $0.next : 1 } ?? first
-    var hint = cursor.mark?.hint ?? 0
-    var owed: LossReason?
+    let mark = place.mark
+    let isStale = mark.map { $0.generation != generation } ?? false
+    let standing = isStale ? nil : place.cursor.mark
+    var floor = isStale ? 1 : standing?.next ?? first
+    var hint = standing?.hint ?? 0
+    var impossible: UInt64?
+    var owed: LossReason? = isStale ? .newQueue : nil
     do throws(QueueError) {
-      if let mark, mark.generation != generation {
-        owed = .newQueue
-        hint = 0
-      }
       // Cannot be, but for a cursor file that was tampered with or restored from elsewhere.
       if floor > (try reader.nextSequence()) {
+        impossible = floor
         owed = .reset
         floor = 1
         hint = 0
@@ -109,18 +97,8 @@ package struct Consumer: ~Copyable {
       throw .queue(error)
     }
     return Consumer(
-      identity: identity, reader: reader, cursor: cursor, mark: mark, floor: floor, owed: owed)
-  }
-
-  private static func standing(
-    _ name: String, _ cursors: String, in folder: borrowing Folder, writable: Bool
-  ) throws(CursorError) -> Cursor? {
-    let own: Folder
-    do { own = try Folder(cursors, in: folder) } catch {
-      if error.code == ENOENT { return nil }
-      throw .system(error)
-    }
-    return try Cursor.open(name, in: own, writable: writable)
+      identity: identity, reader: reader, place: place, start: isStale ? 1 : standing?.start ?? first,
+      lostBefore: standing?.lost ?? 0, impossible: impossible, floor: floor, owed: owed)
   }
 
   /// The place in the ring that the reader has come to.
@@ -147,7 +125,7 @@ package struct Consumer: ~Copyable {
       switch step {
       case .end: return nil
       case .overwritten(let count):
-        return .loss(sequence: expected, count: count, reason: .overwritten)
+        if let entry = loss(expected, expected + count, .overwritten) { return entry }
       case .record(let header):
         if let entry = entry(header) { return entry }
       }
@@ -158,12 +136,9 @@ package struct Consumer: ~Copyable {
     switch header.kind {
     case .position: return nil
     case .loss:
-      // A cursor that was moved into the middle of a loss has the rest of it before it.
-      let start = max(header.sequence, floor)
-      guard header.nextSequence > start else { return nil }
-      let reason = LossReason(rawValue: header.reason) ?? .invalid
-      return .loss(sequence: start, count: header.nextSequence - start, reason: reason)
+      return loss(header.sequence, header.nextSequence, LossReason(rawValue: header.reason) ?? .invalid)
     case .message:
+      guard header.sequence >= floor else { return nil }
       do throws(MessageFault) {
         let members = try MessageMembers.find(in: reader.payload)
         return identity.admits(members, in: reader.payload) ? .message(sequence: header.sequence) : nil
@@ -174,20 +149,40 @@ package struct Consumer: ~Copyable {
     }
   }
 
+  /// The loss of `start..<end`, without what is accounted for: a cursor in the middle of a loss has the rest of it
+  /// before it.
+  private func loss(_ start: UInt64, _ end: UInt64, _ reason: LossReason) -> Entry? {
+    let start = max(start, floor)
+    return end > start ? .loss(sequence: start, count: end - start, reason: reason) : nil
+  }
+
   /// Goes to `sequence` (or to the oldest record after it) without regard to the cursor.
   package mutating func seek(to sequence: UInt64) throws(InboxError) {
     owed = nil
-    floor = max(sequence, 1)
-    do { try reader.seek(to: floor) } catch { throw .queue(error) }
+    try go(to: max(sequence, 1), hint: 0)
   }
-}
 
-extension Optional where Wrapped == Cursor {
-  /// Where the cursor stands, if there is one.
-  var mark: CursorMark? {
-    switch self {
-    case .some(let cursor): cursor.mark
-    case .none: nil
+  /// Goes to `sequence`, whose record probably is at `hint`: everything before it counts as accounted for.
+  mutating func go(to sequence: UInt64, hint: UInt64) throws(InboxError) {
+    floor = sequence
+    do { try reader.seek(to: sequence, hint: hint) } catch { throw .queue(error) }
+  }
+
+  /// Where the last batch that was marked read began and ended; nil where there is none in this queue.
+  package var lastBatch: (start: UInt64, end: UInt64)? {
+    guard let mark, mark.generation == reader.generation else { return nil }
+    return (mark.batch, mark.next)
+  }
+
+  /// Moves the cursor forward to `end`. A cursor that was of no use here is mended first: only now was it said.
+  func advance(to end: UInt64, hint: UInt64, lostSince lost: (UInt64) -> UInt64) throws(InboxError) {
+    if let mark, mark.generation != reader.generation {
+      let fresh: Cursor?
+      do { fresh = try place.replacement(generation: reader.generation) } catch { throw .cursor(error) }
+      fresh.advance(to: end, hint: hint, lostSince: lost)
+    } else {
+      if let impossible { place.cursor.setBack(from: impossible) }
+      place.cursor.advance(to: end, hint: hint, lostSince: lost)
     }
   }
 }

@@ -15,9 +15,9 @@ extension Consumer {
   /// Counts; what the consumer has come to is at the queue's end afterwards.
   package mutating func tally() throws(InboxError) -> Tally {
     let rest = try countRest()
-    let start = mark?.start ?? 1
     let total = next >= start ? next - start : 0
-    let lost = min((mark?.lost ?? 0) + rest.lost, total)
+    // The sum of two numbers of messages that a queue can hold; a damaged cursor file may say anything.
+    let lost = min(lostBefore.addingReportingOverflow(rest.lost).overflow ? total : lostBefore + rest.lost, total)
     return Tally(total: total, unread: min(UInt64(rest.messages), total - lost), lost: lost)
   }
 }

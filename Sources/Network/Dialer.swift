@@ -45,7 +45,7 @@ package final class Dialer {
 
   private let loop: EventLoop
   private let resolver: any Resolver
-  private let makeTransport: (SocketAddress) throws(TransportFault) -> any Transport
+  private let makeTransport: TransportFactory
   private var state = State.idle
   private var handler: (any DialHandler)?
   private var endpoint = Endpoint.unix(path: "")
@@ -55,10 +55,7 @@ package final class Dialer {
 
   /// - Parameter makeTransport: begins to connect to an address; how TLS, or a simulation, comes in.
   package init(
-    _ loop: EventLoop, _ resolver: any Resolver,
-    makeTransport: @escaping (SocketAddress) throws(TransportFault) -> any Transport = {
-      (address) throws(TransportFault) in try SocketTransport(connectingTo: address)
-    }
+    _ loop: EventLoop, _ resolver: any Resolver, makeTransport: @escaping TransportFactory = SocketTransport.make
   ) {
     self.loop = loop
     self.resolver = resolver

@@ -28,6 +28,11 @@ package final class SocketTransport: Transport {
     }
   }
 
+  /// The `TransportFactory` of plain sockets.
+  package static func make(_ address: SocketAddress) throws(TransportFault) -> any Transport {
+    try SocketTransport(connectingTo: address)
+  }
+
   private static func enable(
     _ level: Int32, _ option: Int32, _ raw: Int32, _ subject: String
   ) throws(SystemError) {

@@ -48,6 +48,9 @@ package protocol Transport: AnyObject {
   func close()
 }
 
+/// Begins to connect to an address.
+package typealias TransportFactory = (SocketAddress) throws(TransportFault) -> any Transport
+
 /// Why a connection could not be made or used.
 package enum TransportFault: Error, Equatable, CustomStringConvertible {
   /// A system call failed; its subject names the address.

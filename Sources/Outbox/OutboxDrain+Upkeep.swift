@@ -49,7 +49,7 @@ extension OutboxDrain {
   }
 
   /// Throws `folderRemoved` unless the folders we hold are those that senders find under their names.
-  func checkInPlace() throws(OutboxError) {
+  package func checkInPlace() throws(OutboxError) {
     try check(outbox, OutboxLayout.folder, in: state)
     try check(temporary, OutboxLayout.temporary, in: outbox)
     try check(new, OutboxLayout.new, in: outbox)

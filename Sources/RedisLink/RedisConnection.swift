@@ -35,10 +35,13 @@ final class RedisConnection: ReadinessHandler, DialHandler {
   /// What is to be sent. Whoever writes here sees to it that `flush` is called before the turn ends.
   var output = ByteBuffer(capacity: 16 * 1024)
 
-  init(_ loop: EventLoop, _ resolver: any Resolver, _ login: RedisLogin, owner: any RedisConnectionOwner) {
+  init(
+    _ loop: EventLoop, _ resolver: any Resolver, _ makeTransport: @escaping TransportFactory, _ login: RedisLogin,
+    owner: any RedisConnectionOwner
+  ) {
     self.loop = loop
     self.owner = owner
-    dialer = Dialer(loop, resolver)
+    dialer = Dialer(loop, resolver, makeTransport: makeTransport)
     handshake = Handshake(login)
   }
 

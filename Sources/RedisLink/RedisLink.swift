@@ -52,6 +52,7 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
 
   private let loop: EventLoop
   private let resolver: any Resolver
+  private let makeTransport: TransportFactory
   private let target: RedisTarget
   private let random: () -> UInt64
   private unowned let handler: any RedisLinkHandler
@@ -69,12 +70,14 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
   /// - Parameters:
   ///   - handler: must outlive the link.
   ///   - random: 64 random bits, for the backoff.
+  ///   - makeTransport: how TLS, or a simulation, comes in.
   package init(
     _ loop: EventLoop, _ resolver: any Resolver, _ target: RedisTarget, random: @escaping () -> UInt64,
-    handler: any RedisLinkHandler
+    handler: any RedisLinkHandler, makeTransport: @escaping TransportFactory = SocketTransport.make
   ) {
     self.loop = loop
     self.resolver = resolver
+    self.makeTransport = makeTransport
     self.target = target
     self.random = random
     self.handler = handler
@@ -131,8 +134,8 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
 
   private func connect() {
     subscription = SubscriberMachine(channels: [target.channel])
-    let subscriber = RedisConnection(loop, resolver, target.login, owner: self)
-    let commander = RedisConnection(loop, resolver, target.login, owner: self)
+    let subscriber = RedisConnection(loop, resolver, makeTransport, target.login, owner: self)
+    let commander = RedisConnection(loop, resolver, makeTransport, target.login, owner: self)
     self.subscriber = subscriber
     self.commander = commander
     state = .connecting(loop.arm(after: Self.readyDeadline, self))

@@ -168,6 +168,12 @@ package struct Cursor: ~Copyable {
     return false
   }
 
+  /// Goes back from exactly `standing`, a number that its queue has not given yet, to `target`; false where another
+  /// process has moved it since. For a file that was tampered with or restored from elsewhere.
+  package func setBack(from standing: UInt64, to target: UInt64) -> Bool {
+    mapping.compareExchange(standing, with: target, Self.nextOffset).exchanged
+  }
+
   /// Sets every cursor in `folder` that is ahead of `end` back to it. Only for the writer, before its first record
   /// after the machine was started anew: the cursors' pages may have reached the disk when the queue's had not, and
   /// the numbers they passed are about to be given to new messages.

@@ -9,7 +9,7 @@ package enum RedisState: UInt8, Sendable, CaseIterable {
   case connecting = 1
   case catchingUp = 2
   case ready = 3
-  /// Not connected; the next attempt waits.
+  /// Not connected, or refused what was sent; the next attempt waits.
   case waiting = 4
 
   package var name: String {

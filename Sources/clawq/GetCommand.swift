@@ -45,8 +45,9 @@ func get(_ request: GetRequest, _ session: borrowing Session) throws(Failure) ->
     case .new: break
     case .from(let sequence): try consumer.seek(to: sequence)
     case .again:
-      end = consumer.mark?.next ?? 1
-      try consumer.seek(to: consumer.mark?.batch ?? 1)
+      let last = consumer.lastBatch
+      end = last?.end ?? 1
+      try consumer.seek(to: last?.start ?? 1)
     }
     batch = try consumer.collect(request.limits, request.format, until: end, to: &output.buffer)
     rest = try consumer.countRest(until: end)
@@ -54,7 +55,7 @@ func get(_ request: GetRequest, _ session: borrowing Session) throws(Failure) ->
     throw Failure(error)
   }
   try output.write()
-  if request.marks { consumer.commit(batch) }
+  if request.marks { try mark(batch, consumer) }
   let left = rest.messages + rest.losses
   if left > 0 { session.notes.note("\(left) more\(request.marks ? ": run clawq get again" : "")") }
   try session.complain(consumer)
@@ -71,9 +72,13 @@ func clear(_ session: borrowing Session) throws(Failure) -> ExitCode {
   if rest.lost > 0 { output.buffer.append(utf8: "; \(rest.lost) lost") }
   output.buffer.append("\n")
   try output.write()
-  consumer.commit(rest)
+  try mark(rest, consumer)
   try session.complain(consumer)
   return .success
+}
+
+private func mark(_ batch: Batch, _ consumer: borrowing Consumer) throws(Failure) {
+  do { try consumer.commit(batch) } catch { throw Failure(error) }
 }
 
 func counted(_ count: Int, _ thing: String) -> String { "\(count) \(thing)\(count == 1 ? "" : "s")" }

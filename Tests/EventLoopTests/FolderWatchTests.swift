@@ -1,29 +1,10 @@
 import Bytes
 import Glibc
 import System
+import TestSupport
 import Testing
 
 @testable import EventLoop
-
-/// A folder of the test's own, removed with what is in it (one level of folders deep).
-final class TemporaryFolder {
-  let path: String
-
-  init() throws {
-    var template = Array("/tmp/openclaw-bus-test-XXXXXX".utf8CString)
-    guard unsafe mkdtemp(&template) != nil else { throw SystemError(code: errno, call: "mkdtemp") }
-    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
-
-  deinit { Self.remove(path, depth: 3) }
-
-  private static func remove(_ path: String, depth: Int) {
-    if depth > 0, let folder = try? Folder(path), let names = try? folder.names() {
-      for name in names { remove(path + "/" + name, depth: depth - 1) }
-    }
-    unsafe Glibc.remove(path)
-  }
-}
 
 final class Arrivals: FolderWatchHandler {
   var names: [String] = []
@@ -43,10 +24,8 @@ final class Arrivals: FolderWatchHandler {
 
 @Suite("Watching folders")
 struct FolderWatchTests {
-  let temporary: TemporaryFolder
+  let temporary = TemporaryFolder()
   let arrivals = Arrivals()
-
-  init() throws { temporary = try TemporaryFolder() }
 
   @Test("files renamed or linked into the folder are told by name, in order")
   func arrival() throws {

@@ -1,5 +1,6 @@
 import Bytes
 import JSON
+import TestSupport
 import Testing
 
 /// The members of the object `text` as (decoded name, raw value).

@@ -1,5 +1,6 @@
 import Bytes
 import JSON
+import TestSupport
 import Testing
 
 func decode(_ content: String) -> String { JSONString.decode(Array(content.utf8).span) }

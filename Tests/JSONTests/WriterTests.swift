@@ -1,5 +1,6 @@
 import Bytes
 import JSON
+import TestSupport
 import Testing
 
 func compact(_ json: [UInt8]) -> [UInt8] {

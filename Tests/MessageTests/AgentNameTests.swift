@@ -1,6 +1,7 @@
 import Bytes
 import JSON
 import Message
+import TestSupport
 import Testing
 
 @Suite("Agent names")

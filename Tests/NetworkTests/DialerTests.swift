@@ -3,6 +3,7 @@ import EventLoop
 import Glibc
 import Network
 import System
+import TestSupport
 import Testing
 
 @Suite("Dialing")
@@ -101,14 +102,8 @@ struct DialerTests {
 
   @Test("a socket in the file system is connected to; one that is not there, or cannot be, is a failure")
   func unix() throws {
-    var template = Array("/tmp/openclaw-bus-test-XXXXXX".utf8CString)
-    guard unsafe mkdtemp(&template) != nil else { throw SystemError(code: errno, call: "mkdtemp") }
-    let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    let path = folder + "/redis.sock"
-    defer {
-      unsafe unlink(path)
-      unsafe rmdir(folder)
-    }
+    let folder = TemporaryFolder()
+    let path = folder.path + "/redis.sock"
     let dialer = Dialer(loop, resolver)
     dialer.start(.unix(path: path), probe)
     #expect(probe.told == 0)

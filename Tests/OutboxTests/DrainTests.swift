@@ -1,6 +1,7 @@
 import Bytes
 import Glibc
 import System
+import TestSupport
 import Testing
 
 @testable import Outbox
@@ -99,7 +100,7 @@ struct DrainTests {
 
   @Test("the heap gives random names sorted and without repetition")
   func heap() {
-    var generator = Splitmix(seed: seed)
+    var generator = SeededGenerator()
     var queue = OutboxQueue(reserving: 10)
     var expected: Set<OutboxName> = []
     for _ in 0..<2000 {
@@ -109,7 +110,7 @@ struct DrainTests {
     }
     var given: [OutboxName] = []
     while let name = queue.removeFirst() { given.append(name) }
-    #expect(given == expected.sorted(), "seed \(seed)")
+    #expect(given == expected.sorted(), "\(generator)")
     #expect(queue.count == 0)
   }
 
@@ -219,23 +220,3 @@ struct StatusTests {
     #expect(early.oldestAge == 0)
   }
 }
-
-/// A small generator whose seed can be given again.
-struct Splitmix {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
-}
-
-/// From TEST_SEED where given, else new each run; failures print it.
-let seed: UInt64 = {
-  if let given = unsafe getenv("TEST_SEED"), let value = unsafe UInt64(String(cString: given)) { return value }
-  return UInt64.random(in: .min ... .max)
-}()

@@ -1,20 +1,15 @@
 import Bytes
 import Glibc
 import System
+import TestSupport
 import Testing
 
 @testable import Outbox
 
 /// A state folder of its own for one test, gone with it.
 final class TemporaryState: Sendable {
-  let path: String
-
-  init() {
-    var template = Array("/tmp/outbox-test-XXXXXX".utf8CString)
-    path = unsafe String(cString: mkdtemp(&template))
-  }
-
-  deinit { shell("rm -rf '\(path)'") }
+  private let folder = TemporaryFolder()
+  var path: String { folder.path }
 
   func open() throws -> Folder { try Folder(path) }
 

@@ -1,5 +1,6 @@
 import Bytes
 import RESP
+import TestSupport
 import Testing
 
 private func randomValue(_ random: inout SeededGenerator, depth: Int = 0) -> Value {
@@ -41,7 +42,7 @@ private func randomValue(_ random: inout SeededGenerator, depth: Int = 0) -> Val
       let cuts = (0..<Int.random(in: 0...8, using: &random)).map { _ in Int.random(in: 0...bytes.count, using: &random)
       }
       let reading = parser.read(bytes, upTo: cuts.sorted().filter { $0 < bytes.count } + [bytes.count])
-      #expect(reading == .value(value.withoutAttributes, byteCount: bytes.count), "RESP_SEED=\(random.seed)")
+      #expect(reading == .value(value.withoutAttributes, byteCount: bytes.count), "\(random)")
     }
   }
 
@@ -62,7 +63,7 @@ private func randomValue(_ random: inout SeededGenerator, depth: Int = 0) -> Val
         default: bytes.insert(byte, at: place)
         }
       }
-      #expect(readWhole(bytes) == readDripped(bytes), "RESP_SEED=\(random.seed)")
+      #expect(readWhole(bytes) == readDripped(bytes), "\(random)")
     }
   }
 

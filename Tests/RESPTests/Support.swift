@@ -1,5 +1,4 @@
 import Bytes
-import Glibc
 import RESP
 
 /// A RESP value as the tests write it down.
@@ -130,24 +129,4 @@ func readWhole(_ bytes: [UInt8], limits: RESPLimits = RESPLimits()) -> Reading {
 func readDripped(_ bytes: [UInt8], limits: RESPLimits = RESPLimits()) -> Reading {
   var parser = RESPParser(limits: limits)
   return parser.read(bytes, upTo: 0...bytes.count)
-}
-
-/// splitmix64: the same numbers for the same seed. RESP_SEED in the environment overrides the seed.
-struct SeededGenerator: RandomNumberGenerator {
-  let seed: UInt64
-  private var state: UInt64
-
-  init(_ fallback: UInt64 = .random(in: 0...UInt64.max)) {
-    let given = unsafe getenv("RESP_SEED")
-    seed = unsafe given.flatMap { unsafe UInt64(String(cString: $0)) } ?? fallback
-    state = seed
-  }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    return value ^ (value >> 31)
-  }
 }

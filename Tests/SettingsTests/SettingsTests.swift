@@ -3,6 +3,7 @@ import Glibc
 import Message
 import Settings
 import System
+import TestSupport
 import Testing
 
 @Suite struct SettingsTests {

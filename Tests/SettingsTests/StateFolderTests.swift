@@ -1,6 +1,7 @@
 import Glibc
 import Settings
 import System
+import TestSupport
 import Testing
 
 @Suite struct StateFolderTests {

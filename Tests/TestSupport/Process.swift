@@ -42,12 +42,21 @@ package final class TestProcess {
 
   package func signal(_ number: Int32) { if status == nil { Glibc.kill(id, number) } }
 
+  package var isRunning: Bool {
+    guard status == nil else { return false }
+    var raw: Int32 = 0
+    if unsafe waitpid(id, &raw, WNOHANG) == id { status = Self.exitCode(raw) }
+    return status == nil
+  }
+
+  private static func exitCode(_ raw: Int32) -> Int32 { raw & 0x7F == 0 ? (raw >> 8) & 0xFF : 128 + raw & 0x7F }
+
   /// Waits for its end and answers its exit code, or 128 and the signal that ended it.
   package func wait() -> Int32 {
     if status == nil {
       var raw: Int32 = 0
       while unsafe waitpid(id, &raw, 0) < 0 && errno == EINTR {}
-      status = raw & 0x7F == 0 ? (raw >> 8) & 0xFF : 128 + raw & 0x7F
+      status = Self.exitCode(raw)
     }
     return status ?? -1
   }

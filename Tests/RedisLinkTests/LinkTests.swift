@@ -1,0 +1,287 @@
+import Bytes
+import EventLoop
+import Network
+import RESP
+import RedisLink
+import System
+import TestSupport
+import Testing
+
+@Suite("The link to Redis")
+struct LinkTests {
+  @Test("greets in RESP3, subscribes on one connection only, and is ready when that is confirmed")
+  func connects() throws {
+    let test = try SimulatedLink(RedisLogin(user: "u", password: "pw", database: 3, clientName: "me"))
+    test.redis.password = "pw"
+    try test.startUp()
+    #expect(test.log.events == ["ready"])
+    #expect(try test.subscriber.commands == ["HELLO 3 AUTH u pw SETNAME me", "SELECT 3", "SUBSCRIBE openclaw-chat"])
+    #expect(try test.commander.commands == ["HELLO 3 AUTH u pw SETNAME me", "SELECT 3"])
+    #expect(test.redis.open.count == 2)
+    #expect(test.world.mistakes == [])
+  }
+
+  @Test("falls back to RESP2 where HELLO is unknown, and hears messages in it")
+  func fallsBack() throws {
+    let test = try SimulatedLink(RedisLogin(password: "pw", clientName: "me"))
+    test.redis.knowsHello = false
+    test.redis.password = "pw"
+    try test.startUp()
+    #expect(
+      try test.commander.commands == ["HELLO 3 AUTH default pw SETNAME me", "AUTH pw", "CLIENT SETNAME me"])
+    test.redis.publish("hello")
+    try test.run()
+    #expect(test.log.messages == ["hello"])
+  }
+
+  @Test("a ready link that has nothing to do does nothing: no turn, no timer")
+  func idles() throws {
+    let test = try SimulatedLink()
+    try test.startUp()
+    #expect(try test.run(for: .seconds(3600)) == 0)
+  }
+
+  @Test(
+    "handshake and messages come through in order, however the bytes are cut",
+    arguments: [1, 2, 3, 7, 64, Int.max])
+  func drips(chunk: Int) throws {
+    let test = try SimulatedLink()
+    test.redis.readChunk = chunk
+    test.link.start()
+    try test.run()
+    let messages = (0..<40).map { "message \($0) \r\n *3\r\n" + String(repeating: "x", count: $0 * 7) } + [""]
+    for message in messages { test.redis.publish(message) }
+    try test.run()
+    #expect(test.log.messages == messages)
+    for token in 0..<10 { test.publish("own \(token)", UInt64(token)) }
+    try test.run()
+    #expect(test.log.published == Array(0..<10))
+    #expect(test.log.messages == messages + (0..<10).map { "own \($0)" })
+    #expect(test.log.events == ["ready"])
+  }
+
+  @Test("all that is published in a turn is written at once")
+  func batches() throws {
+    let test = try SimulatedLink()
+    try test.startUp()
+    let before = try test.commander.writes.count
+    for token in 0..<20 { test.publish("m\(token)", UInt64(token)) }
+    test.redis.publish("wakes the loop")
+    try test.run()
+    #expect(try test.commander.writes.count == before + 1)
+    #expect(test.log.published == Array(0..<20))
+  }
+
+  @Test("nothing may be published before the subscription is confirmed")
+  func waitsForSubscription() throws {
+    let test = try SimulatedLink()
+    test.redis.ignoredCommands = ["SUBSCRIBE"]
+    test.link.start()
+    try test.run(for: .seconds(5))
+    #expect(test.redis.open.count == 2)
+    #expect(!test.link.isReady && !test.link.canPublish(1) && test.log.events == [])
+    let subscriber = try #require(test.redis.open.first { $0.commands.contains("SUBSCRIBE openclaw-chat") })
+    subscriber.send(subscriber.pubsub("subscribe", "openclaw-chat", ":1\r\n"))
+    try test.run()
+    #expect(test.link.isReady && test.link.canPublish(1))
+    #expect(test.redis.published == [])
+  }
+
+  @Test("nor before the other connection is greeted")
+  func waitsForCommander() throws {
+    let test = try SimulatedLink()
+    test.link.start()
+    // The subscriber's connection is made first.
+    test.redis.ignoredCommands = []
+    try test.world.run(test.loop, for: 0)
+    #expect(test.link.isReady)
+    test.link.stop()
+    let other = try SimulatedLink()
+    other.redis.ignoredCommands = ["HELLO"]
+    other.link.start()
+    try other.run()
+    let first = try #require(other.redis.open.first)
+    other.redis.ignoredCommands = []
+    first.isRESP3 = true
+    first.send("%1\r\n+proto\r\n:3\r\n")
+    try other.run()
+    #expect(other.redis.subscribers.count == 1)
+    #expect(!other.link.isReady && !other.link.canPublish(1))
+  }
+
+  @Test("where one connection fails both are closed, told once, and both made anew", arguments: [true, false])
+  func oneTakesBothDown(isSubscriber: Bool) throws {
+    let test = try SimulatedLink()
+    try test.startUp()
+    (isSubscriber ? try test.subscriber : try test.commander).end()
+    try test.run()
+    #expect(test.log.events == ["ready", "down", "ready"], "the first wait is 0 with these dice")
+    #expect(test.log.failures == [.closedByPeer])
+    #expect(test.redis.attempts == 4 && test.redis.open.count == 2)
+    #expect(test.world.mistakes == [])
+  }
+
+  @Test("both failing in the same turn is one failure")
+  func bothFail() throws {
+    let test = try SimulatedLink()
+    try test.startUp()
+    for connection in test.redis.open { connection.end() }
+    try test.run()
+    #expect(test.log.events == ["ready", "down", "ready"])
+  }
+
+  @Test("what was in flight when the link dropped gets no outcome, then or later")
+  func unknownOutcomes() throws {
+    let test = try SimulatedLink()
+    try test.startUp()
+    test.redis.holdsAnswers = true
+    test.publish("a", 1)
+    test.publish("b", 2)
+    test.publish("c", 3)
+    test.link.turnEnded()
+    test.redis.releaseOneAnswer()
+    try test.run()
+    #expect(test.log.published == [1])
+    try test.commander.end()
+    try test.run()
+    #expect(test.log.events == ["ready", "down", "ready"])
+    test.redis.holdsAnswers = false
+    test.redis.releaseAnswers()
+    test.publish("d", 4)
+    try test.run(for: .seconds(60))
+    #expect(test.log.published == [1, 4] && test.log.refused.isEmpty)
+  }
+
+  @Test("a write that blocks goes on where it stopped when there is room, and no turn is made meanwhile")
+  func blockedWrite() throws {
+    let test = try SimulatedLink()
+    try test.startUp()
+    let commander = try test.commander
+    commander.writeRoom = 10
+    let large = String(repeating: "y", count: 100_000)
+    test.publish(large, 1)
+    test.publish("after", 2)
+    test.link.turnEnded()
+    #expect(try test.run(for: .seconds(10)) == 0)
+    #expect(test.log.published == [])
+    #expect(test.world.interest(in: commander.rawDescriptor) == .both)
+    for room in [1, 50_000, 3] {
+      commander.writeRoom = room
+      try test.run()
+    }
+    #expect(test.log.published == [])
+    commander.writeRoom = .max
+    try test.run()
+    #expect(test.log.published == [1, 2])
+    #expect(test.redis.published == [large, "after"])
+    #expect(try test.run(for: .seconds(3600)) == 0, "nothing waits to write any more")
+    #expect(test.world.interest(in: commander.rawDescriptor) == .readable)
+  }
+
+  @Test("the limit of what is in flight holds, and one message larger than it may go alone")
+  func limits() throws {
+    let test = try SimulatedLink()
+    try test.startUp()
+    test.redis.holdsAnswers = true
+    var count: UInt64 = 0
+    while test.link.canPublish(5) {
+      test.publish("12345", count)
+      count += 1
+    }
+    #expect(count == UInt64(Limits.publishBatchMessages))
+    test.link.turnEnded()
+    test.redis.releaseAnswers()
+    try test.run()
+    test.publish(String(repeating: "z", count: Limits.publishBatchBytes + 1), count)
+    #expect(!test.link.canPublish(1))
+  }
+
+  @Test("bytes that are no RESP end the link, on either connection", arguments: [true, false])
+  func malformed(isSubscriber: Bool) throws {
+    let test = try SimulatedLink()
+    try test.startUp()
+    (isSubscriber ? try test.subscriber : try test.commander).send("HTTP/1.1 400 Bad Request\r\n\r\n")
+    try test.run()
+    guard case .malformed = try #require(test.log.failures.first) else {
+      Issue.record("\(test.log.failures)")
+      return
+    }
+    #expect(test.link.isReady, "and it is made anew")
+  }
+
+  @Test("a message longer than any setting allows ends the link, and is known as that")
+  func oversized() throws {
+    let test = try SimulatedLink()
+    try test.startUp()
+    let subscriber = try test.subscriber
+    subscriber.send(">3\r\n$7\r\nmessage\r\n$13\r\nopenclaw-chat\r\n$\(Limits.respBulkBytes + 1)\r\n")
+    try test.run()
+    #expect(try #require(test.log.failures.first).isOversizedMessage)
+  }
+
+  @Test("an error that nothing asked for ends the link; a refused message does not")
+  func errorsMidStream() throws {
+    let test = try SimulatedLink()
+    try test.startUp()
+    test.redis.refusal = { $0 == "b" ? "OOM command not allowed when used memory > 'maxmemory'." : nil }
+    for (token, text) in ["a", "b", "c"].enumerated() { test.publish(text, UInt64(token)) }
+    test.link.turnEnded()
+    try test.run()
+    #expect(test.log.published == [0, 2] && test.log.refused.map(\.token) == [1])
+    #expect(test.log.refused.first?.kind == .storage && test.link.isReady)
+
+    try test.subscriber.send("-ERR max number of clients reached\r\n")
+    try test.run()
+    #expect(test.log.failures.map(\.fault) == [.refused(.tooManyClients)])
+  }
+
+  @Test(
+    "a refusal that shows the server or the user to be the wrong one ends the link",
+    arguments: [("READONLY You can't write against a read only replica.", 0), ("NOPERM no channel", 60)])
+  func fatalRefusal(error: String, leastDelay: UInt64) throws {
+    let test = try SimulatedLink()
+    try test.startUp()
+    test.redis.refusal = { _ in error }
+    test.publish("a", 7)
+    test.link.turnEnded()
+    try test.run()
+    #expect(test.log.refused.map(\.token) == [7])
+    #expect(test.log.delays == [.seconds(leastDelay)])
+  }
+
+  @Test("the password is never in what the link says")
+  func hidesPassword() throws {
+    let test = try SimulatedLink(RedisLogin(password: "hunter2"))
+    test.redis.password = "another"
+    test.link.start()
+    try test.run()
+    let failure = try #require(test.log.failures.first)
+    #expect(!failure.description.contains("hunter2"))
+    try #require(test.redis.connections.first).fault = nil
+    #expect(test.redis.open.isEmpty)
+  }
+
+  @Test("what is not ready 30 s after it began to connect is begun anew")
+  func deadline() throws {
+    let test = try SimulatedLink()
+    test.roll { .max }
+    test.redis.ignoredCommands = ["SUBSCRIBE"]
+    test.link.start()
+    try test.run(for: .seconds(30) - 1)
+    #expect(test.log.events == [])
+    try test.run(for: 1)
+    #expect(test.log.failures == [.notReady(after: .seconds(30))])
+    test.redis.ignoredCommands = []
+    try test.run(for: .seconds(1))
+    #expect(test.log.events == ["down", "ready"])
+    try test.run(for: .seconds(120))
+    #expect(test.log.events == ["down", "ready"], "the deadline went with the link that met it")
+  }
+}
+
+extension LinkFailure {
+  var fault: RedisFault? {
+    guard case .redis(let fault, _) = self else { return nil }
+    return fault
+  }
+}
