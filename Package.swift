@@ -33,6 +33,16 @@ func program(_ name: String, _ dependencies: [Target.Dependency], _ linking: [Li
     name: name, dependencies: dependencies, swiftSettings: swiftSettings, linkerSettings: linking)
 }
 
+// What the tests are written with, and programs that they start; none of it is shipped.
+func testLibrary(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: swiftSettings)
+}
+
+func testProgram(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: swiftSettings)
+}
+
+// Every test target may use TestSupport.
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies + ["TestSupport"], swiftSettings: swiftSettings)
 }
@@ -71,11 +81,8 @@ let package = Package(
     program(
       "clawsend", ["Inbox", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings", "System", "Bytes"],
       staticExecutable),
-    .target(
-      name: "TestSupport", dependencies: ["System", "Bytes"], path: "Tests/TestSupport", swiftSettings: swiftSettings),
-    .executableTarget(
-      name: "RingStress", dependencies: ["Ring", "System", "Bytes"], path: "Tests/RingStress",
-      swiftSettings: swiftSettings),
+    testLibrary("TestSupport", ["System", "Bytes"]),
+    testProgram("RingStress", ["Ring", "System", "Bytes"]),
     tests("BytesTests", ["Bytes"]),
     tests("SystemTests", ["System", "Bytes"]),
     tests("JSONTests", ["JSON", "Bytes"]),

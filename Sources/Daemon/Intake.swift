@@ -58,7 +58,7 @@ package final class Intake {
     do throws(AppendError) {
       try queue.append(object, at: now)
     } catch {
-      lose(.tooLarge, "a record of \(object.count) bytes is more than this queue takes", at: now)
+      lose(.tooLarge, error.description, at: now)
     }
   }
 
@@ -68,7 +68,7 @@ package final class Intake {
       try queue.writer.append(lossOf: 1, reason: reason.rawValue, receivedAt: now)
     } catch {
       // A record without a payload fits into every queue.
-      log(.error, "the queue does not take the record of a loss: \(error)")
+      log(.error, "the queue does not take the record of a loss: \(error.description)")
     }
     lost += 1
     unsaid += 1

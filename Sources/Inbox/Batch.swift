@@ -102,10 +102,10 @@ extension Consumer {
     }
   }
 
-  /// Counts what is left for this consumer, from where it has come to.
-  package mutating func countRest() throws(InboxError) -> Batch {
+  /// Counts what is left for this consumer, from where it has come to, and not beyond the sequence number `end`.
+  package mutating func countRest(until end: UInt64 = .max) throws(InboxError) -> Batch {
     var rest = Batch(end: next, hint: position)
-    while let entry = try nextEntry() { rest.add(entry) }
+    while next < end, let entry = try nextEntry() { rest.add(entry) }
     rest.end = next
     rest.hint = position
     return rest

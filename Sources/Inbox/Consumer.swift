@@ -10,14 +10,11 @@ package struct ConsumerIdentity: Sendable {
   /// The agent for whom messages are selected; nil reads all.
   package let agent: AgentName?
 
-  /// The consumer that exists from the queue's birth.
-  package static let defaultCursor = "default"
-
   /// - Parameters:
   ///   - agent: reads with the cursor of its name, unless `consumer` names another.
   ///   - unfiltered: everything is for this consumer, whatever its agent.
   package init(agent: AgentName?, consumer: AgentName?, unfiltered: Bool) {
-    cursor = (consumer ?? agent)?.fileName ?? Self.defaultCursor
+    cursor = (consumer ?? agent)?.fileName ?? Cursor.defaultName
     self.agent = unfiltered ? nil : agent
   }
 
@@ -69,7 +66,7 @@ package struct Consumer: ~Copyable {
     var reader: RingReader
     do { reader = try RingReader.open(name, in: folder) } catch { throw .queue(error) }
     let generation = reader.generation
-    let first = identity.cursor == ConsumerIdentity.defaultCursor ? 1 : reader.sequence
+    let first = identity.cursor == Cursor.defaultName ? 1 : reader.sequence
     let cursor: Cursor?
     let mark: CursorMark?
     do throws(CursorError) {

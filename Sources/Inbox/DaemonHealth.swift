@@ -28,12 +28,13 @@ package struct DaemonHealth: Equatable, Sendable {
   package init(isLocked: Bool, status: DaemonStatus?, now: UInt64) {
     self.status = status
     self.now = now
-    guard isLocked else {
+    // One that holds the lock and has not yet said so on the page is only about to begin.
+    guard isLocked, let status, !status.isStopped else {
       state = .stopped
       return
     }
     // A heartbeat from the future is a clock that was set back: no reason to call the daemon hung.
-    let silence = status.map { now > $0.heartbeatAt ? now - $0.heartbeatAt : 0 } ?? 0
+    let silence = now > status.heartbeatAt ? now - status.heartbeatAt : 0
     state = silence > Self.silenceLimit ? .hung : .running
   }
 

@@ -24,6 +24,9 @@ package struct Cursor: ~Copyable {
   /// The sequence number at which this consumer began.
   package let start: UInt64
 
+  /// The consumer that exists from the queue's birth, and reads where nobody is named.
+  package static let defaultName = "default"
+
   private static let magic = UInt64(littleEndian: 0x5253_5255_4342_434F)  // "OCBCURSR"
   private static let version: UInt64 = 1
   private static let byteCount = 128

@@ -29,7 +29,17 @@ package enum QueueError: Error, Equatable, CustomStringConvertible {
 }
 
 /// Why a record was not appended; nothing was written.
-package enum AppendError: Error, Equatable {
+package enum AppendError: Error, Equatable, CustomStringConvertible {
   /// The record would be larger than an eighth of the ring. Both in bytes.
   case tooLarge(recordBytes: Int, limit: Int)
+  /// The sequence numbers are used up, which no use brings about: the file was tampered with.
+  case exhausted
+
+  package var description: String {
+    switch self {
+    case .tooLarge(let recordBytes, let limit):
+      "a record of \(recordBytes) bytes is more than this queue takes (\(limit)); queue_bytes is too small for it"
+    case .exhausted: "the queue's sequence numbers are used up: the file was tampered with; move it away"
+    }
+  }
 }

@@ -21,7 +21,6 @@ internal import Bytes
 ///      192  published end of the newest record          ┐ stored when a record is whole
 ///      200  sequence  the next sequence number, a hint  ┘
 ///      256  wake      futex word: changes when something was published
-///      264  superseded  1 when another file took this one's place
 ///
 ///     1024  status page: see StatusPage
 ///
@@ -50,7 +49,6 @@ package enum QueueLayout {
   static let publishedOffset = 192
   static let sequenceOffset = 200
   static let wakeOffset = 256
-  static let supersededOffset = 264
   static let statusOffset = 1024
 
   /// Where the ring begins. A multiple of every page size, so that it can be mapped apart from the header.

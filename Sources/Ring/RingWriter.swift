@@ -35,6 +35,8 @@ package struct RingWriter: ~Copyable {
 
   /// The largest payload, in bytes, that this queue takes.
   package var largestPayload: Int { RecordLayout.largest(capacity: file.capacity) - RecordLayout.smallest }
+  /// Identifies this queue: changes when the queue is created anew.
+  package var generation: UInt64 { file.mapping.loadRelaxed(QueueLayout.generationOffset) }
   /// The ring's length in bytes.
   package var capacity: UInt64 { file.capacity }
   package var path: String { file.path }
@@ -68,7 +70,8 @@ package struct RingWriter: ~Copyable {
   package mutating func append(
     lossOf count: UInt64, reason: UInt8, position: StreamPosition = StreamPosition(), receivedAt: UInt64
   ) throws(AppendError) {
-    precondition(count > 0 && count < QueueLayout.positionLimit - nextSequence, "a loss of a possible number")
+    precondition(count > 0, "a loss of nothing")
+    guard count < QueueLayout.positionLimit else { throw .exhausted }
     var header = RecordHeader(kind: .loss, sequence: nextSequence, span: count, receivedAt: receivedAt)
     header.reason = reason
     header.position = position
@@ -82,6 +85,7 @@ package struct RingWriter: ~Copyable {
     guard payload.count <= limit, recordBytes <= limit else {
       throw .tooLarge(recordBytes: recordBytes, limit: limit)
     }
+    guard header.nextSequence < QueueLayout.positionLimit else { throw .exhausted }
     header.length = payload.count
     let checksum = header.checksum(payload)
     let start = published

@@ -19,6 +19,8 @@ extension Program {
     }
     text += "\nOptions of all commands:\n"
     for option in Option.common { text += Self.entry(option.usage, option.help) }
+    let codes = ExitCode.allCases.filter { code in commands.contains { $0.exitCodes.contains(code) } }
+    text += Self.exitCodes(codes)
     text += "\n" + Self.wrapped("'\(name) COMMAND --help' tells more about a command.")
     return text
   }
@@ -41,9 +43,11 @@ extension Program {
       text += "\nSettings (members of the JSON object in the configuration file):\n"
       for setting in command.settings { text += Self.entry(setting.name, setting.explanation) }
     }
-    text += "\nExit codes:\n"
-    for code in command.exitCodes { text += Self.entry(String(code.rawValue), code.meaning, column: 7) }
-    return text
+    return text + Self.exitCodes(command.exitCodes)
+  }
+
+  private static func exitCodes(_ codes: [ExitCode]) -> String {
+    codes.reduce(into: "\nExit codes:\n") { $0 += entry(String($1.rawValue), $1.meaning, column: 7) }
   }
 
   /// The words that call a command.

@@ -108,18 +108,28 @@ private func openQueue(
     log(
       lost > 0 ? .error : .notice, "the machine was started anew; \(lost) messages at the queue's end were lost with it"
     )
-    do throws(CursorError) {
-      if let cursors = try? Folder(StateFolder.cursorsFolder, in: state.folder) {
-        try Cursor.clamp(in: cursors, to: writer.nextSequence)
-      }
-    } catch {
-      throw Failure(error)
-    }
   case .replaced(let aside):
     log(.error, "nothing in the queue could be read any more: it was kept as \(aside), and a new one made")
   }
+  prepareCursors(state, writer, log)
   if writer.capacity != UInt64(settings.queueBytes) {
     log(.warning, "queue_bytes is \(settings.queueBytes), but this queue was made with \(writer.capacity) and stays so")
   }
   return writer
+}
+
+/// Makes the default consumer's read mark, which exists from the queue's birth, and sets back the marks that are ahead
+/// of the queue. No failure here keeps messages from coming in: whoever reads meets it again.
+private func prepareCursors(_ state: borrowing StateFolder, _ writer: borrowing RingWriter, _ log: DaemonLog) {
+  do {
+    let cursors = try Folder(
+      making: StateFolder.cursorsFolder, in: state.folder, permissions: state.folderPermissions)
+    try Cursor.clamp(in: cursors, to: writer.nextSequence)
+    if try Cursor.open(Cursor.defaultName, in: cursors, writable: false) == nil {
+      _ = try Cursor.make(
+        Cursor.defaultName, in: cursors, generation: writer.generation, start: 1, permissions: state.filePermissions)
+    }
+  } catch {
+    log(.warning, "the consumers' read marks: \(error)")
+  }
 }

@@ -3,45 +3,60 @@ import Inbox
 import Ring
 import Terminal
 
-/// Prints the next batch, and marks it read when all of it was written.
-func get(_ session: borrowing Session) throws(Failure) -> ExitCode {
-  let arguments = session.arguments
-  let from = try arguments.integer(Options.from, in: 1...UInt64(Int64.max))
-  let isAgain = arguments.has(Options.again)
-  guard from == nil || !isAgain else {
-    throw Failure(.usage, "--from and --again exclude each other")
+/// What `get` was asked for.
+struct GetRequest {
+  /// Where the reading begins and ends.
+  enum Range {
+    case new
+    /// What the last batch held.
+    case again
+    case from(UInt64)
   }
-  var limits = BatchLimits.standard
-  if arguments.has(Options.all) { limits = .none }
-  if let most = try arguments.integer(Options.max, in: 1...1_000_000_000) {
-    guard !arguments.has(Options.all) else { throw Failure(.usage, "--all and --max exclude each other") }
-    limits = BatchLimits(entries: Int(most), bytes: .max)
+
+  let range: Range
+  let limits: BatchLimits
+  let format: BatchFormat
+  /// Whether what was printed counts as read.
+  let marks: Bool
+
+  init(_ arguments: Arguments) throws(Failure) {
+    let from = try arguments.integer(Options.from, in: 1...UInt64(Int64.max))
+    let most = try arguments.integer(Options.max, in: 1...1_000_000_000)
+    let isAgain = arguments.has(Options.again)
+    let isAll = arguments.has(Options.all)
+    guard from == nil || !isAgain else { throw Failure(.usage, "--from and --again exclude each other") }
+    guard most == nil || !isAll else { throw Failure(.usage, "--all and --max exclude each other") }
+    range = isAgain ? .again : from.map { .from($0) } ?? .new
+    limits = isAll ? .none : most.map { BatchLimits(entries: Int($0), bytes: .max) } ?? .standard
+    format = arguments.has(Options.lines) ? .lines : .array
+    marks = !arguments.has(Options.peek) && from == nil && !isAgain
   }
-  let marks = !arguments.has(Options.peek) && from == nil && !isAgain
-  var consumer = try session.consumer(marking: marks)
+}
+
+/// Prints a batch, and marks it read when all of it was written.
+func get(_ request: GetRequest, _ session: borrowing Session) throws(Failure) -> ExitCode {
+  var consumer = try session.consumer(marking: request.marks)
   var output = StandardOutput()
   let batch: Batch
-  var rest: Batch?
+  let rest: Batch
   do {
     var end = UInt64.max
-    if let from { try consumer.seek(to: from) }
-    if isAgain {
-      let mark = consumer.mark
-      end = mark?.next ?? 1
-      try consumer.seek(to: mark?.batch ?? 1)
+    switch request.range {
+    case .new: break
+    case .from(let sequence): try consumer.seek(to: sequence)
+    case .again:
+      end = consumer.mark?.next ?? 1
+      try consumer.seek(to: consumer.mark?.batch ?? 1)
     }
-    batch = try consumer.collect(
-      limits, arguments.has(Options.lines) ? .lines : .array, until: end, to: &output.buffer)
-    if !isAgain { rest = try consumer.countRest() }
+    batch = try consumer.collect(request.limits, request.format, until: end, to: &output.buffer)
+    rest = try consumer.countRest(until: end)
   } catch {
     throw Failure(error)
   }
   try output.write()
-  if marks { consumer.commit(batch) }
-  if let rest, rest.messages + rest.losses > 0 {
-    let count = rest.messages + rest.losses
-    session.notes.note("\(count) more\(marks ? ": run clawq get again" : "")")
-  }
+  if request.marks { consumer.commit(batch) }
+  let left = rest.messages + rest.losses
+  if left > 0 { session.notes.note("\(left) more\(request.marks ? ": run clawq get again" : "")") }
   try session.complain(consumer)
   return session.exitCode(messages: batch.messages, losses: batch.losses)
 }

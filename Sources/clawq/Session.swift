@@ -39,7 +39,7 @@ struct Session: ~Copyable {
     self.notes = notes
     self.state = state
     identity = ConsumerIdentity(agent: agent, consumer: consumer, unfiltered: arguments.has(Options.unfiltered))
-    consumerName = (consumer ?? agent)?.text ?? ConsumerIdentity.defaultCursor
+    consumerName = (consumer ?? agent)?.text ?? Cursor.defaultName
   }
 
   /// Opens the queue for the consumer.
@@ -55,7 +55,7 @@ struct Session: ~Copyable {
     } catch {
       throw Failure(error)
     }
-    if consumer.mark == nil, identity.cursor != ConsumerIdentity.defaultCursor { introduce() }
+    if consumer.mark == nil, identity.cursor != Cursor.defaultName { introduce() }
     return consumer
   }
 
@@ -64,7 +64,8 @@ struct Session: ~Copyable {
     let cursors = try? Folder(StateFolder.cursorsFolder, in: state.folder)
     var known: [String] = []
     switch cursors {
-    case .some(let cursors): known = ((try? cursors.names()) ?? []).filter { !$0.hasPrefix(".") }.sorted()
+    case .some(let cursors):
+      known = ((try? cursors.names()) ?? []).filter { !$0.hasPrefix(".") && $0 != identity.cursor }.sorted()
     case .none: break
     }
     let others = known.isEmpty ? "" : "; known so far: \(known.prefix(20).joined(separator: ", "))"

@@ -48,11 +48,13 @@ let program = Program(
   ])
 
 program.main { (arguments, notes) throws(Failure) in
-  let session = try Session(arguments, notes)
   switch arguments.command {
-  case "check": return try check(session)
-  case "get": return try get(session)
-  case "status": return try status(session)
-  default: return try clear(session)
+  case "check": return try check(try Session(arguments, notes))
+  case "get":
+    // What is wrong with the command line is said before what is wrong with the machine.
+    let request = try GetRequest(arguments)
+    return try get(request, try Session(arguments, notes))
+  case "status": return try status(try Session(arguments, notes))
+  default: return try clear(try Session(arguments, notes))
   }
 }

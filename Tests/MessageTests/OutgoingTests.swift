@@ -12,8 +12,7 @@ struct OutgoingTests {
     timestamp: UInt64 = 1_790_000_000_123_456,
     limit: Int = Limits.defaultMessageBytes
   ) throws -> String {
-    let time = try #require(
-      "2026-11-03T03:04:01.000123")
+    let time = "2026-11-03T03:04:01.000123"
     let message = OutgoingMessage(
       id: Self.id, from: try AgentName(from), to: try to.map(name), re: re, timestamp: timestamp, time: time)
     var buffer = ByteBuffer(capacity: 4)

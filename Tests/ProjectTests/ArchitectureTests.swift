@@ -24,7 +24,7 @@ struct ArchitectureTests {
 
   @Test("Package.swift declares exactly the dependencies of the table")
   func manifestEqualsTable() {
-    let declared = manifest.targets.filter { $0.kind != .tests }
+    let declared = manifest.targets.filter(\.kind.isShipped)
     #expect(declared.map(\.name).sorted() == importTable.map(\.name).sorted())
     for rule in importTable {
       let dependencies = declared.first { $0.name == rule.name }?.dependencies ?? []

@@ -7,6 +7,7 @@
 let importTable: [TargetRule] = [
   //        target       our targets                                                      system modules
   TargetRule("CLinux", []),
+  TargetRule("CResolver", []),
   TargetRule("Bytes", ["CLinux"]),
   TargetRule("System", ["CLinux", "Bytes"], ["Glibc", "Synchronization"]),
   TargetRule("JSON", ["Bytes"]),
@@ -15,7 +16,7 @@ let importTable: [TargetRule] = [
   TargetRule("Ring", ["System", "Bytes"], ["Glibc", "Synchronization"]),
   TargetRule("Outbox", ["System", "Bytes"], ["Glibc", "Synchronization"]),
   TargetRule("EventLoop", ["System", "CLinux", "Bytes"], ["Glibc"]),
-  TargetRule("Network", ["EventLoop", "System", "CLinux", "Bytes"], ["Glibc"]),
+  TargetRule("Network", ["EventLoop", "System", "CResolver", "CLinux", "Bytes"], ["Glibc"]),
   TargetRule("RedisLink", ["Network", "EventLoop", "RESP", "System", "Bytes"]),
   TargetRule("Settings", ["JSON", "Message", "System", "Bytes"], ["Glibc"]),
   TargetRule("Inbox", ["Ring", "Message", "System", "Bytes"], ["Glibc"]),
@@ -24,7 +25,8 @@ let importTable: [TargetRule] = [
   TargetRule(
     "Daemon", ["RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "Settings", "System", "Bytes"]),
   TargetRule(
-    "clawd", ["Daemon", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Terminal", "Settings", "System", "Bytes"]),
+    "clawd",
+    ["Daemon", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Terminal", "Settings", "System", "Bytes"]),
   TargetRule(
     "clawq", ["Inbox", "Ring", "Terminal", "Settings", "Outbox", "Message", "JSON", "System", "Bytes"]),
   TargetRule(
@@ -38,7 +40,7 @@ let daemonOnly: Set<String> = ["EventLoop", "Network", "RedisLink", "Daemon"]
 let callsTheSystem: Set<String> = ["System", "EventLoop", "Network"]
 
 /// Modules that the tests may import beside the targets they declare.
-let testModules: Set<String> = ["Testing", "Foundation", "Glibc", "Synchronization"]
+let testModules: Set<String> = ["Testing", "TestSupport", "Foundation", "Glibc", "Synchronization"]
 
 /// One row of the table.
 struct TargetRule {

@@ -1,8 +1,12 @@
 import Foundation
 
-/// The targets that `Package.swift` declares with its helpers `library`, `program` and `tests`, or with `.target`.
+/// The targets that `Package.swift` declares with its helpers `library`, `program`, `testLibrary`, `testProgram` and `tests`, or with `.target`.
 struct Manifest {
-  enum Kind: String { case target = ".target", library, program, tests }
+  enum Kind: String {
+    case target = ".target", library, program, testLibrary, testProgram, tests
+
+    var isShipped: Bool { self == .target || self == .library || self == .program }
+  }
 
   struct Declaration {
     let kind: Kind
@@ -17,7 +21,8 @@ struct Manifest {
   init(text: String) throws {
     let list = #"\[\s*((?:"\w+"\s*,?\s*)*)\]"#
     let declaration = try Regex(
-      #"(\.target|library|program|tests)\(\s*(?:name:\s*)?"(\w+)"(?:\s*,\s*(?:dependencies:\s*)?"# + list + ")?",
+      #"(\.target|library|program|testLibrary|testProgram|tests)\(\s*(?:name:\s*)?"(\w+)"(?:\s*,\s*(?:dependencies:\s*)?"#
+        + list + ")?",
       as: (Substring, Substring, Substring, Substring?).self)
     targets = text.matches(of: declaration).compactMap { match in
       let (_, kind, name, dependencies) = match.output

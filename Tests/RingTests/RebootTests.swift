@@ -174,7 +174,7 @@ struct RebootTests {
   func oldRecords() throws {
     let temporary = TemporaryFolder()
     let folder = try temporary.open()
-    // 72 bytes and one record of 56 make 128; records of 128 bytes then stand at the same places in every lap.
+    // Records of 128 bytes stand at the same places in every lap.
     var old: [UInt8] = []
     do {
       var writer = try openWriter(folder)
@@ -191,6 +191,33 @@ struct RebootTests {
     let records = try read(&reader)
     #expect(records.last?.header.kind == .loss && records.last?.header.span == 512)
     #expect(records.dropLast().allSatisfy { $0.payload == [UInt8](repeating: 1, count: 56) })
+  }
+
+  @Test("Pages a lap older in the middle, whose records look whole: what is newer than they is kept")
+  func oldMiddle() throws {
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    var old: [UInt8] = []
+    do {
+      var writer = try openWriter(folder)
+      // 72 bytes and 184 make 256: records of 128 bytes then begin where pages do.
+      _ = try writer.append([UInt8](repeating: 0, count: 112))
+      for _ in 0..<2047 { _ = try writer.append([UInt8](repeating: 1, count: 56)) }
+      old = contents(temporary.queue)
+      for _ in 0..<512 { _ = try writer.append([UInt8](repeating: 2, count: 56)) }
+    }
+    overwrite(temporary.queue, at: 20 * 4096, Array(old[20 * 4096..<22 * 4096]))
+    reboot(temporary)
+    let writer = try openWriter(folder)
+    #expect(writer.outcome == .recovered(lost: 0))
+    #expect(writer.nextSequence == 2561)
+    var reader = try RingReader.open("queue.ring", in: folder)
+    let records = try read(&reader)
+    #expect(records.last?.header.sequence == 2560)
+    #expect(records.map(\.header.sequence) == Array(2561 - UInt64(records.count)...2560))
+    #expect(records.allSatisfy { $0.payload == [UInt8](repeating: 2, count: 56) })
+    // The ring's end came at page 16: all behind the old pages are there.
+    #expect(records.count >= 10 * 32)
   }
 
   @Test("A recovery that is killed between any two of its stores is finished by the next start")

@@ -103,7 +103,7 @@ struct RefusalTests {
     let temporary = TemporaryFolder()
     let folder = try temporary.open()
     do { _ = try openWriter(folder) }
-    let whole = contents(temporary.queue)
+    var whole = contents(temporary.queue)
     func header(_ offset: Int, _ value: UInt64) {
       var image = whole
       image.replaceSubrange(offset..<offset + 8, with: bytes(value))
@@ -130,6 +130,13 @@ struct RefusalTests {
     }
     header(Word.capacity, 65536)
     #expect(readerError(folder) == nil, "the test's own checksum is right")
+    // No power of two, in a file that would have the room.
+    whole += [UInt8](repeating: 0, count: 200_000)
+    for capacity: UInt64 in [65544, 98304, 131_064, 196_608] {
+      header(Word.capacity, capacity)
+      #expect(readerError(folder) == .damaged(path: temporary.queue, what: "a capacity of \(capacity) bytes"))
+      #expect(writerError(folder) == .damaged(path: temporary.queue, what: "a capacity of \(capacity) bytes"))
+    }
   }
 
   /// What a reader makes of the file: every record must be one that was written, in its place.
