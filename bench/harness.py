@@ -14,6 +14,9 @@ import tempfile
 import time
 
 PATIENCE = 120  # seconds that any one wait may take
+CHANNEL = "openclaw-chat"
+SIZE = 200  # bytes of a payload
+AHEAD = 8 << 20  # bytes that may wait for the subscriber before the publisher pauses
 
 
 def options(description):
@@ -80,6 +83,37 @@ def redis_server(program, place):
         if child.poll() is not None:
             raise SystemExit((place / "redis.log").read_text())
         yield socket
+
+
+@contextlib.contextmanager
+def clawd(programs, place, socket, queue, under=()):
+    """The daemon, connected to the server, with a queue of so many bytes; gives the process and a function that asks
+    `clawq status`. `under` is a command that runs it."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(place)}
+    (place / "config.json").write_text(json.dumps({"redis_url": f"unix://{socket}", "queue_bytes": queue}))
+    common = ["--state-dir", place / "state", "--config", place / "config.json"]
+
+    def status():
+        words = [str(word) for word in [programs / "clawq", "status", "--json", *common]]
+        run = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
+        return json.loads(run.stdout) if run.returncode == 0 else {}
+
+    with process([*under, programs / "clawd", *common], place / "log", env=environment) as child:
+
+        def ready():
+            if child.poll() is not None:
+                raise SystemExit("clawd ended by itself:\n" + (place / "log").read_text())
+            return status().get("redis", {}).get("state") == "ready"
+
+        wait_until("clawd connected to Redis", ready)
+        yield child, status
+
+
+def publish(peers, socket, count):
+    """Publishes so many messages; gives the seconds until no subscriber has any of them waiting in the server."""
+    arguments = [peers / "publisher", socket, CHANNEL, count, SIZE, AHEAD]
+    run = subprocess.run([str(word) for word in arguments], stdout=subprocess.PIPE, check=True)
+    return float(run.stdout)
 
 
 def cpu_seconds(pid):

@@ -4,15 +4,11 @@ The publisher, the server and the way of measuring are the same for every subjec
 publisher waits while more than AHEAD bytes are queued for the subscriber, and its time ends when nothing is queued.
 """
 
-import json
-import os
 import subprocess
 
 import harness
 
-CHANNEL = "openclaw-chat"
-SIZE = 200  # bytes of a payload
-AHEAD = 8 << 20  # bytes
+SIZE = harness.SIZE
 FIGURES = {
     "CPU per message": "microseconds of user and system time of the subscriber",
     "rate": "messages a second, publisher and server on the same machine",
@@ -29,24 +25,18 @@ def anonymous_mebibytes(pid):
     return 0.0
 
 
-def publish(options, socket):
-    arguments = [options.peers / "publisher", socket, CHANNEL, options.count, SIZE, AHEAD]
-    run = subprocess.run([str(word) for word in arguments], stdout=subprocess.PIPE, check=True)
-    return float(run.stdout)
-
-
 def figures(options, seconds, cpu, memory):
     return {"CPU per message": cpu / options.count * 1e6, "rate": options.count / seconds, "memory": memory}
 
 
 def hiredis(options, way):
     with harness.folder() as place, harness.redis_server(options.redis_server, place) as socket:
-        arguments = [options.peers / "hiredis_subscriber", socket, CHANNEL, options.count, place / "messages", way]
+        arguments = [options.peers / "hiredis_subscriber", socket, harness.CHANNEL, options.count, place / "messages", way]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         with harness.process(arguments, place / "log", **pipes) as child:
             expect(child, b"ready\n")
             before = harness.cpu_seconds(child.pid)
-            seconds = publish(options, socket)
+            seconds = harness.publish(options.peers, socket, options.count)
             expect(child, b"done\n")
             cpu = harness.cpu_seconds(child.pid) - before
             memory = anonymous_mebibytes(child.pid)
@@ -64,28 +54,12 @@ def expect(child, line):
 
 def clawd(options):
     with harness.folder() as place, harness.redis_server(options.redis_server, place) as socket:
-        environment = {"PATH": os.environ["PATH"], "HOME": str(place)}
         # Large enough that no record is overwritten: a record is its payload and at most 120 bytes around it.
         queue = 1 << max(24, (options.count * (SIZE + 120)).bit_length())
-        (place / "config.json").write_text(json.dumps({"redis_url": f"unix://{socket}", "queue_bytes": queue}))
-        common = ["--state-dir", place / "state", "--config", place / "config.json"]
-
-        def status():
-            words = [str(word) for word in [options.programs / "clawq", "status", "--json", *common]]
-            run = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
-            return json.loads(run.stdout) if run.returncode == 0 else {}
-
-        with harness.process([options.programs / "clawd", *common], place / "log", env=environment) as child:
-
-            def ready():
-                if child.poll() is not None:
-                    raise SystemExit("clawd ended by itself:\n" + (place / "log").read_text())
-                return status().get("redis", {}).get("state") == "ready"
-
-            harness.wait_until("clawd connected to Redis", ready)
+        with harness.clawd(options.programs, place, socket, queue) as (child, status):
             total = status()["total"]
             before = harness.cpu_seconds(child.pid)
-            seconds = publish(options, socket)
+            seconds = harness.publish(options.peers, socket, options.count)
             harness.wait_until("clawd received all", lambda: status()["total"] - total >= options.count)
             cpu = harness.cpu_seconds(child.pid) - before
             memory = anonymous_mebibytes(child.pid)

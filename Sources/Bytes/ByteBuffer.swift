@@ -129,12 +129,25 @@ package struct ByteBuffer: ~Copyable {
 package func equal(_ left: borrowing Span<UInt8>, _ right: borrowing Span<UInt8>) -> Bool {
   let count = left.count
   guard count == right.count else { return false }
-  for index in 0..<count where left[index] != right[index] { return false }
+  var index = 0
+  while index <= count &- 8 {
+    // In bounds: index + 8 <= count.
+    let words = unsafe (
+      left.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: index, as: UInt64.self),
+      right.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: index, as: UInt64.self)
+    )
+    if words.0 != words.1 { return false }
+    index &+= 8
+  }
+  while index < count {
+    if left[index] != right[index] { return false }
+    index &+= 1
+  }
   return true
 }
 
 /// Whether `bytes` is exactly the ASCII `text`.
-package func equal(_ bytes: borrowing Span<UInt8>, _ text: StaticString) -> Bool {
+@inlinable package func equal(_ bytes: borrowing Span<UInt8>, _ text: StaticString) -> Bool {
   let count = text.utf8CodeUnitCount
   guard bytes.count == count else { return false }
   for index in 0..<count where unsafe text.utf8Start[index] != bytes[index] { return false }

@@ -6,12 +6,13 @@ internal import System
 /// Lets messages into the queue: whatever came, from Redis or from the local outbox, is in the ring afterwards, as a
 /// message or as a counted loss.
 package final class Intake {
-  private var writer: RingWriter
+  private var queue: Queue
   private let log: DaemonLog
   /// The largest object that is taken, in bytes.
   private let limit: Int
 
-  package private(set) var received: UInt64 = 0
+  /// Messages that were taken.
+  package var received: UInt64 { queue.received }
   package private(set) var lost: UInt64 = 0
   /// Losses since the log last spoke of them, and why the last one was.
   private var unsaid: UInt64 = 0
@@ -20,15 +21,15 @@ package final class Intake {
 
   /// - Parameter limit: of a received object, in bytes.
   package init(_ writer: consuming RingWriter, limit: Int, log: DaemonLog) {
-    self.writer = writer
+    queue = Queue(writer)
     self.limit = limit
     self.log = log
   }
 
-  package var wasJoined: Bool { writer.wasJoined }
-  package func markJoined() { writer.markJoined() }
-  package func publish(_ status: DaemonStatus) { writer.publish(status) }
-  package func wakeReaders() { writer.wakeReaders() }
+  package var wasJoined: Bool { queue.writer.wasJoined }
+  package func markJoined() { queue.writer.markJoined() }
+  package func publish(_ status: DaemonStatus) { queue.writer.publish(status) }
+  package func wakeReaders() { queue.writer.wakeReaders() }
 
   /// Takes what claims to be a message. Allocates nothing and copies the object once, into the ring, unless it has
   /// members that are not a sender's to give.
@@ -55,8 +56,7 @@ package final class Intake {
 
   private func append(_ object: borrowing Span<UInt8>, at now: UInt64) {
     do throws(AppendError) {
-      _ = try writer.append(message: object, receivedAt: now)
-      received += 1
+      try queue.append(object, at: now)
     } catch {
       lose(.tooLarge, error.description, at: now)
     }
@@ -65,7 +65,7 @@ package final class Intake {
   /// Records that a message cannot be delivered.
   package func lose(_ reason: LossReason, _ why: String, at now: UInt64) {
     do throws(AppendError) {
-      try writer.append(lossOf: 1, reason: reason.rawValue, receivedAt: now)
+      try queue.writer.append(lossOf: 1, reason: reason.rawValue, receivedAt: now)
     } catch {
       // A record without a payload fits into every queue.
       log(.error, "the queue does not take the record of a loss: \(error.description)")
@@ -87,5 +87,18 @@ package final class Intake {
     log(.warning, "\(count) received that cannot be delivered; the last: \(lastFault)")
     unsaid = 0
     hasSpoken = true
+  }
+}
+
+/// The ring and the count of what went into it, in one value: reached once for a message.
+private struct Queue: ~Copyable {
+  var writer: RingWriter
+  private(set) var received: UInt64 = 0
+
+  init(_ writer: consuming RingWriter) { self.writer = writer }
+
+  mutating func append(_ object: borrowing Span<UInt8>, at now: UInt64) throws(AppendError) {
+    _ = try writer.append(message: object, receivedAt: now)
+    received += 1
   }
 }

@@ -65,6 +65,8 @@ package final class EventLoop {
   private var isStopping = false
   /// The time of the turn under way; nil between turns.
   private var turnTime: Instant?
+  /// The wall clock as this turn has seen it; nil until it looks, and between turns.
+  private var turnWallClock: UInt64?
 
   // Lists kept for their memory, so that a turn allocates nothing.
   private var events: [PollEvent] = []
@@ -79,8 +81,14 @@ package final class EventLoop {
   /// Monotonic time. Within a turn, the time at which it began: one look at the clock serves all callbacks.
   package var now: Instant { turnTime ?? poller.now() }
 
-  /// Nanoseconds since the Unix epoch.
-  package var wallClock: UInt64 { poller.wallClock() }
+  /// Nanoseconds since the Unix epoch. Within a turn, the time at which it was first asked for: what one read brings
+  /// came together, and a look at the clock is not cheap beside a message.
+  package var wallClock: UInt64 {
+    if let turnWallClock { return turnWallClock }
+    let time = poller.wallClock()
+    if turnTime != nil { turnWallClock = time }
+    return time
+  }
 
   // MARK: Descriptors
 
@@ -234,6 +242,7 @@ package final class EventLoop {
     }
     hooks.removeAll { $0.handler == nil }
     turnTime = nil
+    turnWallClock = nil
     releaseRetired()
   }
 

@@ -4,7 +4,7 @@ enum JSONPlain {
   private static let highs: UInt64 = 0x8080_8080_8080_8080
 
   /// The offset of the first byte from `start` on that is not plain: below 0x20, a quote, a backslash, or 0x7F and
-  /// above; the count of bytes where all are plain.
+  /// above (DEL is JSON, but the writer escapes it); the count of bytes where all are plain.
   ///
   /// - Precondition: `start` is not negative.
   @inline(__always)
@@ -16,13 +16,12 @@ enum JSONPlain {
       // In bounds: 0 <= start <= index and index + 8 <= count.
       let loaded = unsafe raw.unsafeLoadUnaligned(fromUncheckedByteOffset: index, as: UInt64.self)
       let word = UInt64(littleEndian: loaded)
-      // Each term sets the high bit of a byte that it means. A borrow or carry can only leave such a byte upwards, so
+      // The high bit of a byte is set where the byte has it, where a subtraction borrows (from a byte below 0x20, a
+      // quote, a backslash), and where 0x7F is added to. A borrow or carry goes on upwards only from a byte so found:
       // the lowest bit set is exact, and only that one is used.
-      let quote = word ^ (ones &* 0x22)
-      let backslash = word ^ (ones &* 0x5C)
-      let below = (word &- ones &* 0x20) & ~word
-      let found =
-        (below | ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash) | word | (word &+ ones)) & highs
+      let quote = (word ^ (ones &* 0x22)) &- ones
+      let backslash = (word ^ (ones &* 0x5C)) &- ones
+      let found = (word | quote | backslash | (word &- ones &* 0x20) | (word &+ ones)) & highs
       if found != 0 { return index &+ found.trailingZeroBitCount &>> 3 }
       index &+= 8
     }

@@ -1,7 +1,7 @@
 internal import Bytes
 
 /// What a value is, told by its first byte.
-package enum JSONKind: UInt8, Sendable {
+package enum JSONKind: UInt8, BitwiseCopyable, Sendable {
   case object
   case array
   case string
@@ -12,7 +12,7 @@ package enum JSONKind: UInt8, Sendable {
 }
 
 /// Where a value stands in the bytes that were scanned. It holds no bytes: slice the same span with `range`.
-package struct JSONValue: Equatable, Sendable {
+package struct JSONValue: Equatable, BitwiseCopyable, Sendable {
   /// The offset of the first byte (a string's opening quote).
   package let start: Int
   /// The offset behind the last byte (behind a string's closing quote).
@@ -20,6 +20,10 @@ package struct JSONValue: Equatable, Sendable {
   package let kind: JSONKind
   /// Whether it is a string with a backslash in it; without one the content is the text itself.
   package let hasEscapes: Bool
+
+  /// No value: it is nowhere, and no scanner gives it.
+  package static var absent: JSONValue { JSONValue(start: 0, end: 0, kind: .null, hasEscapes: false) }
+  package var isAbsent: Bool { end == 0 }
 
   /// The whole token.
   package var range: Range<Int> { start..<end }

@@ -6,7 +6,7 @@ internal import JSON
 ///
 /// Reserved for later, passed on untouched today: `kind` (absent means chat), `thread`, `exp`, `hops`, `sig`,
 /// `agent_key`. So is every member we do not know.
-enum MemberName {
+enum MemberName: Int {
   case from
   case text
   case ts

@@ -1,78 +1,51 @@
 package import JSON
 
 /// Where the members of a message stand in its bytes. Of duplicate members the last counts, as in most readers of JSON.
-package struct MessageMembers: Equatable, Sendable {
+package struct MessageMembers: Sendable {
+  /// Of each name the last member, at the name's number: one store for each member, whichever it is.
+  private var last: InlineArray<10, JSONValue> = .init(repeating: .absent)
+
   /// Always strings.
-  package let from: JSONValue
-  package let text: JSONValue
+  package var from: JSONValue { last[MemberName.from.rawValue] }
+  package var text: JSONValue { last[MemberName.text.rawValue] }
 
   /// As the sender gave them, of any kind.
-  package let ts: JSONValue?
-  package let time: JSONValue?
+  package var ts: JSONValue? { value(.ts) }
+  package var time: JSONValue? { value(.time) }
 
   /// Strings; nil also where the sender gave something else.
-  package let id: JSONValue?
-  package let to: JSONValue?
-  package let re: JSONValue?
+  package var id: JSONValue? { string(.id) }
+  package var to: JSONValue? { string(.to) }
+  package var re: JSONValue? { string(.re) }
 
   /// Members that are not the sender's to give: present where they are not nil, of any kind.
-  package let bus: JSONValue?
-  package let seq: JSONValue?
-  package let lost: JSONValue?
+  package var bus: JSONValue? { value(.bus) }
+  package var seq: JSONValue? { value(.seq) }
+  package var lost: JSONValue? { value(.lost) }
 
   /// Validates all of `bytes` and finds the members, in one pass that allocates nothing.
   package static func find(in bytes: borrowing Span<UInt8>) throws(MessageFault) -> MessageMembers {
-    var last = LastMembers()
+    var members = MessageMembers()
     do throws(JSONFault) {
       var scanner = try JSONObjectScanner(copy bytes)
       while let member = try scanner.next() {
-        if let name = MemberName(member, in: bytes) { last.set(name, member.value) }
+        if let name = MemberName(member, in: bytes) { members.last[name.rawValue] = member.value }
       }
     } catch {
       throw MessageFault(error, of: bytes)
     }
-    return MessageMembers(
-      from: try required(last.from, .from), text: try required(last.text, .text), ts: last.ts, time: last.time,
-      id: string(last.id), to: string(last.to), re: string(last.re), bus: last.bus, seq: last.seq, lost: last.lost)
+    if members.from.kind != .string { throw members.from.isAbsent ? .missing(.from) : .notString(.from) }
+    if members.text.kind != .string { throw members.text.isAbsent ? .missing(.text) : .notString(.text) }
+    return members
   }
 
-  private static func required(
-    _ value: JSONValue?, _ member: MessageFault.Required
-  ) throws(MessageFault) -> JSONValue {
-    guard let value else { throw .missing(member) }
-    guard value.kind == .string else { throw .notString(member) }
-    return value
+  private func value(_ name: MemberName) -> JSONValue? {
+    let value = last[name.rawValue]
+    return value.isAbsent ? nil : value
   }
 
-  private static func string(_ value: JSONValue?) -> JSONValue? { value?.kind == .string ? value : nil }
-}
-
-/// What has been seen of a message: of each name the last.
-private struct LastMembers {
-  var from: JSONValue?
-  var text: JSONValue?
-  var ts: JSONValue?
-  var time: JSONValue?
-  var id: JSONValue?
-  var to: JSONValue?
-  var re: JSONValue?
-  var bus: JSONValue?
-  var seq: JSONValue?
-  var lost: JSONValue?
-
-  @inline(__always)
-  mutating func set(_ name: MemberName, _ value: JSONValue) {
-    switch name {
-    case .from: from = value
-    case .text: text = value
-    case .ts: ts = value
-    case .time: time = value
-    case .id: id = value
-    case .to: to = value
-    case .re: re = value
-    case .bus: bus = value
-    case .seq: seq = value
-    case .lost: lost = value
-    }
+  private func string(_ name: MemberName) -> JSONValue? {
+    let value = last[name.rawValue]
+    return value.kind == .string ? value : nil
   }
 }

@@ -1,8 +1,9 @@
 /// A complete frame: a view of the parser's nodes and of the bytes they point into. It owns nothing and lives no longer
-/// than either.
+/// than either. Looked into for each message: what does that is inlined into other modules.
+@usableFromInline
 package struct RESPFrame: ~Escapable {
-  private let nodes: Span<RESPNode>
-  private let bytes: Span<UInt8>
+  @usableFromInline let nodes: Span<RESPNode>
+  @usableFromInline let bytes: Span<UInt8>
 
   /// - Parameters:
   ///   - nodes: at least one, in preorder.
@@ -14,20 +15,20 @@ package struct RESPFrame: ~Escapable {
   }
 
   /// The number of values in the frame, at least 1.
-  package var count: Int { nodes.count }
-  package var root: RESPNode { nodes[0] }
+  @inlinable package var count: Int { nodes.count }
+  @inlinable package var root: RESPNode { nodes[0] }
   /// Whether the frame as a whole is an error reply.
   package var isError: Bool { nodes[0].kind.isError }
 
   /// - Precondition: 0 <= index < count.
-  package subscript(_ index: Int) -> RESPNode { nodes[index] }
+  @inlinable package subscript(_ index: Int) -> RESPNode { nodes[index] }
 
   /// The bytes of a value: see `RESPNode.payload`.
-  @_lifetime(copy self)
+  @inlinable @_lifetime(copy self)
   package func text(_ node: RESPNode) -> Span<UInt8> { bytes.extracting(node.payload) }
 
   /// The bytes of the frame in `range`, which a node or a machine gave.
-  @_lifetime(copy self)
+  @inlinable @_lifetime(copy self)
   package func bytes(_ range: Range<Int>) -> Span<UInt8> { bytes.extracting(range) }
 
   /// The children of the node at `index`, first to last; none where it is not an aggregate.

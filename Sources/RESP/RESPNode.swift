@@ -1,5 +1,6 @@
 /// The types of RESP2 and RESP3, each with the byte it begins with
 /// (https://redis.io/docs/latest/develop/reference/protocol-spec/).
+@usableFromInline
 package enum RESPKind: UInt8, BitwiseCopyable, Sendable {
   case simpleString = 0x2B  // +
   case simpleError = 0x2D  // -
@@ -19,8 +20,16 @@ package enum RESPKind: UInt8, BitwiseCopyable, Sendable {
   case attribute = 0x7C  // |
 
   /// A text: simple, bulk or verbatim string.
-  package var isString: Bool { self == .bulkString || self == .simpleString || self == .verbatimString }
+  @inlinable package var isString: Bool { self == .bulkString || self == .simpleString || self == .verbatimString }
   package var isError: Bool { self == .simpleError || self == .bulkError }
+
+  /// Whether its line is a length or a count.
+  var hasLength: Bool {
+    switch self {
+    case .bulkString, .bulkError, .verbatimString, .array, .set, .push, .map, .attribute: true
+    case .simpleString, .simpleError, .integer, .null, .boolean, .double, .bigNumber: false
+    }
+  }
 }
 
 /// One value of a frame. Nodes stand in preorder in one flat list:
@@ -30,20 +39,21 @@ package enum RESPKind: UInt8, BitwiseCopyable, Sendable {
 ///                └─ +b   next    5      2      5      4      5
 ///
 /// Invariant: index < next <= the number of nodes; the subtree of a node is index..<next.
+@usableFromInline
 package struct RESPNode: BitwiseCopyable, Sendable {
-  package let kind: RESPKind
+  @usableFromInline package let kind: RESPKind
   /// An integer's value, a boolean's 0 or 1, the number of children of an aggregate (two for each entry of a map);
   /// else 0.
-  package let integer: Int64
+  @usableFromInline package let integer: Int64
   /// The index of the first node behind this one's subtree.
-  package internal(set) var next: Int
+  @usableFromInline package internal(set) var next: Int
 
-  private let start: Int
-  private let end: Int
+  @usableFromInline let start: Int
+  @usableFromInline let end: Int
 
   /// The bytes of the value relative to the frame's first byte: a string's or error's text (a verbatim string's
   /// without its `txt:`), a number as written. Empty for an aggregate and a null.
-  package var payload: Range<Int> { start..<end }
+  @inlinable package var payload: Range<Int> { start..<end }
 
   init(kind: RESPKind, payload: Range<Int>, integer: Int64 = 0, next: Int) {
     self.kind = kind

@@ -40,15 +40,15 @@ package struct RESPParser: ~Copyable {
 
   /// An aggregate whose children are still coming. `node` is where it stands in the list, or for an attribute how long
   /// the list was before it.
-  private struct Level: BitwiseCopyable {
+  struct Level: BitwiseCopyable {
     let node: Int
     var remaining: Int
     let isAttribute: Bool
   }
 
   private let limits: RESPLimits
-  private var nodes: [RESPNode] = []
-  private var levels: [Level] = []
+  private var nodes = RESPList<RESPNode>(capacity: 16)
+  private var levels: RESPList<Level>
   private var phase = Phase.type
   private var fault: RESPFault?
 
@@ -67,15 +67,14 @@ package struct RESPParser: ~Copyable {
 
   package init(limits: RESPLimits = RESPLimits()) {
     self.limits = limits
-    nodes.reserveCapacity(16)
-    levels.reserveCapacity(limits.depth)
+    levels = RESPList(capacity: max(limits.depth, 1))
   }
 
   /// Forgets the frame, complete or not, and any fault: for a new connection. (After a complete frame `parse` begins
   /// the next by itself.)
   package mutating func reset() {
-    nodes.removeAll(keepingCapacity: true)
-    levels.removeAll(keepingCapacity: true)
+    nodes.truncate(to: 0)
+    levels.truncate(to: 0)
     phase = .type
     fault = nil
     position = 0
@@ -115,11 +114,13 @@ package struct RESPParser: ~Copyable {
   }
 
   /// Takes one part of a value: its type byte, its line or its bulk. Answers how many bytes it lacks, or 0.
+  @inline(__always)
   private mutating func step(_ bytes: borrowing Span<UInt8>) throws(RESPFault) -> Int {
     switch phase {
     case .type:
       guard position < bytes.count else { return lacking(0) }
       try beginValue(bytes[position])
+      if kind.hasLength, let length = readLength(bytes) { try endLength(length) }
     case .line:
       let lacking = try findLineEnd(bytes)
       guard lacking == 0 else { return lacking }
@@ -135,6 +136,7 @@ package struct RESPParser: ~Copyable {
   /// What is lacking at least: `count` bytes of this value, and for each further one a type byte, CR and LF.
   private func lacking(_ count: Int) -> Int { count + 3 * (announced - seen) }
 
+  @inline(never)
   private func failure(_ reason: RESPFault.Reason) -> RESPFault {
     RESPFault(reason: reason, offset: phase == .type ? position : lineStart - 1)
   }
@@ -142,6 +144,7 @@ package struct RESPParser: ~Copyable {
 
 // The parts of a value.
 extension RESPParser {
+  @inline(__always)
   private mutating func beginValue(_ type: UInt8) throws(RESPFault) {
     guard let kind = RESPKind(rawValue: type) else {
       // `;` is a chunk of a streamed string, `.` the end of a streamed aggregate.
@@ -154,6 +157,29 @@ extension RESPParser {
     position += 1
     lineStart = position
     phase = .line
+  }
+
+  /// Reads a length and its CR LF where they are all there and ordinary: one to seven digits, which is more than any
+  /// limit of ours has. Else answers nil, with `position` as far as it looked: the line goes on from there, and says
+  /// what is lacking or wrong.
+  @inline(__always)
+  private mutating func readLength(_ bytes: borrowing Span<UInt8>) -> UInt64? {
+    let end = min(bytes.count, lineStart + min(7, limits.lineBytes))
+    var index = lineStart
+    var value: UInt64 = 0
+    while index < end {
+      let digit = bytes[index] &- UInt8(ascii: "0")
+      guard digit <= 9 else { break }
+      value = value &* 10 &+ UInt64(digit)
+      index &+= 1
+    }
+    examinedBytes &+= index &- lineStart
+    position = index
+    guard index > lineStart, bytes.count &- index >= 2, bytes[index] == UInt8(ascii: "\r"),
+      bytes[index &+ 1] == UInt8(ascii: "\n"), bytes[lineStart] != UInt8(ascii: "0") || index == lineStart &+ 1
+    else { return nil }
+    position = index &+ 2
+    return value
   }
 
   /// Moves `position` to the line's CR, or as far as the bytes reach; answers how many bytes are lacking, or 0.
@@ -202,26 +228,30 @@ extension RESPParser {
     case .bulkString where equal(line, "-1"), .array where equal(line, "-1"):
       kind = .null
       endLeaf(position..<position)
-    case .bulkString, .bulkError, .verbatimString:
-      try beginBulk(length: size(line, limit: limits.bulkBytes, .bulkTooLong))
-    case .array, .set, .push:
-      try beginAggregate(size(line, limit: limits.elements, .tooManyElements))
-    case .map, .attribute:
-      // Twice a number that the limit holds cannot overflow.
-      try beginAggregate(2 * size(line, limit: limits.elements, .tooManyElements))
+    case .bulkString, .bulkError, .verbatimString, .array, .set, .push, .map, .attribute:
+      if equal(line, "?") { throw failure(.streamed) }
+      guard let length = Decimal.unsigned(line) else { throw failure(.badLength) }
+      try endLength(length)
     }
   }
 
-  /// A length or count: a strict decimal, compared with its limit before anything is done with it.
-  private func size(
-    _ line: borrowing Span<UInt8>, limit: Int, _ excess: RESPFault.Reason
-  ) throws(RESPFault) -> Int {
-    if equal(line, "?") { throw failure(.streamed) }
-    guard let value = Decimal.unsigned(line) else { throw failure(.badLength) }
-    guard value <= UInt64(limit) else { throw failure(excess) }
-    return Int(value)
+  /// A length or count has been read, and `position` is behind its line. It is compared with its limit before anything
+  /// is done with it.
+  @inline(__always)
+  private mutating func endLength(_ length: UInt64) throws(RESPFault) {
+    guard position <= limits.frameBytes else { throw failure(.frameTooLong) }
+    switch kind {
+    case .array, .set, .push, .map, .attribute:
+      guard length <= UInt64(limits.elements) else { throw failure(.tooManyElements) }
+      // Twice a number that the limit holds cannot overflow.
+      try beginAggregate(kind == .map || kind == .attribute ? 2 * Int(length) : Int(length))
+    default:
+      guard length <= UInt64(limits.bulkBytes) else { throw failure(.bulkTooLong) }
+      try beginBulk(length: Int(length))
+    }
   }
 
+  @inline(__always)
   private mutating func beginBulk(length: Int) throws(RESPFault) {
     // A verbatim string begins with three bytes of format and a colon.
     if kind == .verbatimString && length < 4 { throw failure(.badVerbatim) }
@@ -230,6 +260,7 @@ extension RESPParser {
     phase = .bulk
   }
 
+  @inline(__always)
   private mutating func endBulk(_ bytes: borrowing Span<UInt8>) throws(RESPFault) {
     guard bytes[bulkEnd] == UInt8(ascii: "\r"), bytes[bulkEnd + 1] == UInt8(ascii: "\n") else {
       throw failure(.missingTerminator)
@@ -269,18 +300,23 @@ extension RESPParser {
   /// A value is complete: so is every aggregate that it was the last of.
   private mutating func endValue() {
     phase = .type
-    while let level = levels.last {
+    while !levels.isEmpty {
+      let innermost = levels.count - 1
+      var level = levels[innermost]
       if level.remaining > 1 {
-        levels[levels.count - 1].remaining -= 1
+        level.remaining -= 1
+        levels[innermost] = level
         return
       }
-      levels.removeLast()
+      levels.truncate(to: innermost)
       if level.isAttribute {
         // The value that it describes is still to come, at the same place.
-        nodes.removeLast(nodes.count - level.node)
+        nodes.truncate(to: level.node)
         return
       }
-      nodes[level.node].next = nodes.count
+      var node = nodes[level.node]
+      node.next = nodes.count
+      nodes[level.node] = node
     }
     phase = .complete
   }

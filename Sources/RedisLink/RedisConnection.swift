@@ -125,6 +125,8 @@ final class RedisConnection: ReadinessHandler, DialHandler {
 
   /// Serves every frame that is complete.
   private func serve() {
+    // Held for all frames of a read, not taken anew for each.
+    let owner = self.owner
     let failure = stream.serve { (frame) in phase == .open ? owner.received(frame, self) : shakeHands(frame) }
     if let failure { fail(failure) } else { flush() }
   }

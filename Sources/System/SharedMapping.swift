@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
-package import Synchronization
+// Public, because a word is stored and loaded by code that is inlined into the callers in other modules.
+public import Synchronization
 
 /// A file's first bytes mapped shared into memory, reached only through atomic words.
 ///
@@ -8,10 +9,11 @@ package import Synchronization
 /// there is none: every access is atomic, at an offset that is a multiple of 8 and within the mapping. Words are in
 /// native byte order; both supported processors are little-endian.
 @safe
+@usableFromInline
 package struct SharedMapping: ~Copyable {
   @usableFromInline let base: UnsafeMutableRawPointer
   /// The mapped length in bytes.
-  package let byteCount: Int
+  @usableFromInline package let byteCount: Int
 
   /// Maps the first `byteCount` bytes of `file`, which must have them: touching a page past the end of the file is
   /// SIGBUS.
