@@ -19,7 +19,7 @@ extension ByteBuffer {
     append(UInt8(ascii: "\""))
     // Bytes of `text` before this one are appended.
     var copied = 0
-    var index = JSONPlain.end(text, from: 0)
+    var index = JSONPlain.end(text, from: 0, stoppingAtDelete: true)
     while index < text.count {
       let byte = text[index]
       if byte >= 0x80 {
@@ -41,7 +41,7 @@ extension ByteBuffer {
         index += 1
         copied = index
       }
-      index = JSONPlain.end(text, from: index)
+      index = JSONPlain.end(text, from: index, stoppingAtDelete: true)
     }
     append(contentsOf: text.extracting(copied..<text.count))
     append(UInt8(ascii: "\""))
@@ -69,7 +69,7 @@ extension ByteBuffer {
   /// Passes over the string whose quote stands at `start`; answers the offset behind it. Bytes before `copied` are
   /// appended.
   private mutating func appendCompact(string json: borrowing Span<UInt8>, at start: Int, _ copied: inout Int) -> Int {
-    var index = JSONPlain.end(json, from: start + 1)
+    var index = JSONPlain.end(json, from: start + 1, stoppingAtDelete: true)
     while index < json.count {
       switch json[index] {
       case UInt8(ascii: "\""): return index + 1
@@ -90,7 +90,7 @@ extension ByteBuffer {
           index += 1
         }
       }
-      index = JSONPlain.end(json, from: index)
+      index = JSONPlain.end(json, from: index, stoppingAtDelete: true)
     }
     return index
   }

@@ -155,7 +155,6 @@ struct JSONCursor: ~Escapable {
         hasEscapes = true
         try escape()
       case 0..<0x20: throw fault(.controlCharacter)
-      case 0x7F: index &+= 1
       default:
         // A run of other scripts; section 8.1 requires UTF-8.
         repeat {
