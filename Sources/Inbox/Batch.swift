@@ -97,7 +97,7 @@ extension Consumer {
   ///
   /// Where it throws, the same is given again next time.
   package func commit(_ batch: Batch) throws(InboxError) {
-    try advance(to: batch.end, hint: batch.hint) { start in batch.lost(since: start) }
+    try advance(to: batch.end, hint: batch.hint, asBatch: !batch.isEmpty) { start in batch.lost(since: start) }
   }
 
   /// Counts what is left for this consumer, from where it has come to, and not beyond the sequence number `end`.

@@ -20,13 +20,8 @@ package struct ConsumerIdentity: Sendable {
   /// Whether a message is for this consumer: addressed to its agent or to all, and not sent by it.
   func admits(_ members: MessageMembers, in bytes: borrowing Span<UInt8>) -> Bool {
     guard let agent else { return true }
-    if agent.matches(members.from, in: bytes) { return false }
-    guard let to = members.to else { return true }
-    return agent.matches(to, in: bytes) || Self.everyone.contains { $0.matches(to, in: bytes) }
+    return members.isFor(agent, in: bytes)
   }
-
-  /// What senders write in `to` when they mean everyone, beside leaving it out.
-  private static let everyone = ["all", "*"].compactMap { try? AgentName($0) }
 }
 
 /// What stands next in the queue for a consumer.
@@ -175,14 +170,16 @@ package struct Consumer: ~Copyable {
   }
 
   /// Moves the cursor forward to `end`. A cursor that was of no use here is mended first: only now was it said.
-  func advance(to end: UInt64, hint: UInt64, lostSince lost: (UInt64) -> UInt64) throws(InboxError) {
+  func advance(
+    to end: UInt64, hint: UInt64, asBatch isBatch: Bool, lostSince lost: (UInt64) -> UInt64
+  ) throws(InboxError) {
     if let mark, mark.generation != reader.generation {
       let fresh: Cursor?
       do { fresh = try place.replacement(generation: reader.generation) } catch { throw .cursor(error) }
-      fresh.advance(to: end, hint: hint, lostSince: lost)
+      fresh.advance(to: end, hint: hint, asBatch: isBatch, lostSince: lost)
     } else {
       if let impossible { place.cursor.setBack(from: impossible) }
-      place.cursor.advance(to: end, hint: hint, lostSince: lost)
+      place.cursor.advance(to: end, hint: hint, asBatch: isBatch, lostSince: lost)
     }
   }
 }

@@ -77,9 +77,9 @@ extension Optional where Wrapped == Cursor {
     }
   }
 
-  func advance(to end: UInt64, hint: UInt64, lostSince lost: (UInt64) -> UInt64) {
+  func advance(to end: UInt64, hint: UInt64, asBatch isBatch: Bool, lostSince lost: (UInt64) -> UInt64) {
     switch self {
-    case .some(let cursor): _ = cursor.advance(to: end, hint: hint, lostSince: lost)
+    case .some(let cursor): _ = cursor.advance(to: end, hint: hint, asBatch: isBatch, lostSince: lost)
     case .none: break
     }
   }

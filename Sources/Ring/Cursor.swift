@@ -150,9 +150,13 @@ package struct Cursor: ~Copyable {
   ///
   /// - Parameters:
   ///   - hint: the place of the record `target` in the ring.
+  ///   - isBatch: whether something was given to the consumer, and not all of it passed over: what it got before then
+  ///     stays its last batch.
   ///   - lost: answers how many sequence numbers from the one given up to `target` were reported lost.
   /// - Returns: whether it moved.
-  package func advance(to target: UInt64, hint: UInt64, lostSince lost: (UInt64) -> UInt64) -> Bool {
+  package func advance(
+    to target: UInt64, hint: UInt64, asBatch isBatch: Bool = true, lostSince lost: (UInt64) -> UInt64
+  ) -> Bool {
     var standing = next
     while standing < target {
       let result = mapping.compareExchange(standing, with: target, Self.nextOffset)
@@ -161,7 +165,7 @@ package struct Cursor: ~Copyable {
         continue
       }
       mapping.storeRelaxed(hint, Self.hintOffset)
-      mapping.storeRelaxed(standing, Self.batchOffset)
+      if isBatch { mapping.storeRelaxed(standing, Self.batchOffset) }
       _ = mapping.add(lost(standing), Self.lostOffset)
       return true
     }

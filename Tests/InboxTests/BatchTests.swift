@@ -186,6 +186,22 @@ struct BatchTests {
     #expect(found == messages(4...6))
   }
 
+  @Test("reading and finding nothing leaves the last batch what it was", arguments: [false, true])
+  func emptyBatch(passesOver: Bool) throws {
+    var queue = try Queue()
+    try queue.append(3, from: "ann")
+    try queue.get("elon")
+    if passesOver { try queue.append(2, from: "elon") }
+    let nothing = try queue.get("elon")
+    #expect(nothing == [])
+    var consumer = try queue.consumer("elon", readOnly: true)
+    let last = consumer.lastBatch
+    let batch = try #require(last)
+    try consumer.seek(to: batch.start)
+    let found = try consumer.get(.none, until: batch.end, commit: false)
+    #expect(found == messages(1...3))
+  }
+
   @Test(
     "of two that read at once the cursor goes with the further one, and their losses count once",
     arguments: [true, false])
