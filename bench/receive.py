@@ -52,10 +52,11 @@ def expect(child, line):
         raise SystemExit(f"hiredis_subscriber said {got!r} instead of {line!r}")
 
 
-def clawd(options):
+def clawd(options, keeps_all):
     with harness.folder() as place, harness.redis_server(options.redis_server, place) as socket:
-        # Large enough that no record is overwritten: a record is its payload and at most 120 bytes around it.
-        queue = 1 << max(24, (options.count * (SIZE + 120)).bit_length())
+        # So large that no record is overwritten (a record is its payload and at most 120 bytes around it), or the
+        # default, which goes round as it does in daily use.
+        queue = 1 << max(24, (options.count * (SIZE + 120)).bit_length()) if keeps_all else 1 << 24
         with harness.clawd(options.programs, place, socket, queue) as (child, status):
             total = status()["total"]
             before = harness.cpu_seconds(child.pid)
@@ -64,7 +65,7 @@ def clawd(options):
             cpu = harness.cpu_seconds(child.pid) - before
             memory = anonymous_mebibytes(child.pid)
             end = status()
-            if end["lost"] != 0 or end["total"] - total != options.count:
+            if (keeps_all and end["lost"] != 0) or end["total"] - total != options.count:
                 raise SystemExit(f"not every message is in the queue: {end}")
             return figures(options, seconds, cpu, memory)
 
@@ -72,7 +73,8 @@ def clawd(options):
 def main():
     options = harness.options(__doc__)
     subjects = {
-        "clawd": lambda: clawd(options),
+        "clawd": lambda: clawd(options, False),
+        "clawd, queue for all": lambda: clawd(options, True),
         "hiredis, buffered file": lambda: hiredis(options, "stdio"),
         "hiredis, write(2) each": lambda: hiredis(options, "write"),
     }
