@@ -1,3 +1,4 @@
+package import Bytes
 package import EventLoop
 internal import Message
 package import Outbox
@@ -6,6 +7,35 @@ internal import Ring
 package import Settings
 package import System
 
+/// What the daemon asks of the system beyond its loop; a test gives its own answers.
+package struct DaemonSystem {
+  /// The link to Redis, told to the handler given; nil for the local bus.
+  package var makeLink: (any RedisLinkHandler) -> RedisLink?
+  /// Reads the configuration again.
+  package var loadSettings: () throws(ReloadFault) -> Settings
+  /// Whether queue and lock are still the files that others find under their names.
+  package var filesAreInPlace: () -> Bool
+  /// The id of the newest message in the queue, where it has one of ours.
+  package var newestInQueue: ULID?
+
+  package init(
+    makeLink: @escaping (any RedisLinkHandler) -> RedisLink?,
+    loadSettings: @escaping () throws(ReloadFault) -> Settings,
+    filesAreInPlace: @escaping () -> Bool, newestInQueue: ULID?
+  ) {
+    self.makeLink = makeLink
+    self.loadSettings = loadSettings
+    self.filesAreInPlace = filesAreInPlace
+    self.newestInQueue = newestInQueue
+  }
+}
+
+/// Why the configuration was not read again, for the log.
+package struct ReloadFault: Error {
+  package let why: String
+  package init(why: String) { self.why = why }
+}
+
 /// The daemon: puts the parts together, and tells each what happens to the others.
 ///
 ///     outbox ─▶ OutboxPump ─▶ RedisLink ═▶ Redis ═▶ RedisLink ─▶ Intake ─▶ queue.ring
@@ -13,48 +43,48 @@ package import System
 package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnHandler {
   /// The one timer of an idle daemon, in nanoseconds: it feeds the heartbeat.
   package static let heartbeatInterval = UInt64.seconds(30)
+  /// How long to wait for Redis's answers when asked to stop, in nanoseconds.
+  private static let answersDeadline = UInt64.seconds(2)
   /// The outbox is tidied every so many heartbeats: hourly.
   private static let heartbeatsPerTidying = 120
 
   private let loop: EventLoop
   private let log: DaemonLog
   private let intake: Intake
-  private let makeLink: (Settings, any RedisLinkHandler) -> RedisLink?
-  private let loadSettings: () -> Settings?
-  private var settings: Settings
+  private let system: DaemonSystem
+  private let settings: Settings
   private var pump: OutboxPump?
   private var link: RedisLink?
   private var status: DaemonStatus
   private var publishedStatus: DaemonStatus?
   private var heartbeats = 0
   private var turnToken: TurnToken?
+  private var outage = Outage()
+  /// Asked to stop, and waiting for the answers to what is in flight.
+  private var isStopping = false
+  /// Whether it ended because its files were taken away.
+  package private(set) var lostItsFiles = false
   /// The failure that the log spoke of last: an outage is one line, not one for each attempt.
   private var loggedFailure: String?
 
-  /// - Parameters:
-  ///   - makeLink: the link that settings ask for; nil for the local bus.
-  ///   - loadSettings: reads the configuration again; nil, and the reason logged, where it cannot be used.
   package init(
-    _ loop: EventLoop, _ settings: Settings, intake: Intake, pid: UInt64, log: DaemonLog,
-    makeLink: @escaping (Settings, any RedisLinkHandler) -> RedisLink?,
-    loadSettings: @escaping () -> Settings?
+    _ loop: EventLoop, _ settings: Settings, intake: Intake, pid: UInt64, log: DaemonLog, system: DaemonSystem
   ) {
     self.loop = loop
     self.settings = settings
     self.intake = intake
     self.log = log
-    self.makeLink = makeLink
-    self.loadSettings = loadSettings
+    self.system = system
     let now = loop.wallClock / 1000
     status = DaemonStatus(pid: pid, version: ProgramVersion.packed, startedAt: now, heartbeatAt: now)
   }
 
   /// Opens the outbox and begins to connect.
   package func start(state: borrowing Folder, access: OutboxAccess) throws(OutboxError) {
-    link = makeLink(settings, self)
+    link = system.makeLink(self)
     pump = try OutboxPump(
       loop, state: state, access: access, messageBytes: settings.maxMessageBytes, intake: intake,
-      destination: link.map { .redis($0) } ?? .queue, log: log)
+      destination: link.map { .redis($0) } ?? .queue, newest: system.newestInQueue, log: log)
     turnToken = loop.atEndOfTurn(self)
     _ = loop.arm(after: Self.heartbeatInterval, self)
     setRedis(link == nil ? .off : .connecting)
@@ -81,9 +111,20 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
     intake.wakeReaders()
     // Only what a person looks for is worth a store at once; the counters go with the next heartbeat.
     if publishedStatus?.redis != status.redis || publishedStatus?.redisError != status.redisError { publishStatus() }
+    if isStopping, pump?.isIdle != false { loop.stop() }
   }
 
   package func timerFired(_ token: TimerToken) {
+    guard !isStopping else {
+      log(.warning, "some answers from Redis did not come; what they were for is sent again at the next start")
+      return loop.stop()
+    }
+    guard system.filesAreInPlace() else {
+      // Whatever came in now would be written where nobody reads.
+      log(.error, "the queue was removed or replaced while in use; ending, so that the next start makes a new one")
+      lostItsFiles = true
+      return loop.stop()
+    }
     _ = loop.arm(after: Self.heartbeatInterval, self)
     heartbeats += 1
     intake.speakOfLosses()
@@ -94,10 +135,20 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   package func received(_ signal: Signal) {
     switch signal {
     case .terminate, .interrupt:
-      log(.notice, "stopping")
-      loop.stop()
+      stop()
     case .hangUp: reload()
     }
+  }
+
+  /// Stops as soon as Redis has answered for what is in flight (it would be sent twice otherwise), at most
+  /// `answersDeadline` from now; asked a second time, at once.
+  private func stop() {
+    guard !isStopping else { return loop.stop() }
+    log(.notice, "stopping")
+    isStopping = true
+    pump?.stopHandingOut()
+    if pump?.isIdle != false { return loop.stop() }
+    _ = loop.arm(after: Self.answersDeadline, self)
   }
 
   private func publishStatus() {
@@ -133,6 +184,7 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   package func received(_ payload: borrowing Span<UInt8>) { intake.receive(payload, at: loop.wallClock) }
   package func published(_ token: UInt64) {
     pump?.arrived(token)
+    outage.ends()
     if status.redis != .ready, pump?.isHeldUp == false { setRedis(.ready) }
   }
 
@@ -143,9 +195,12 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   }
 
   private func setRedis(_ state: RedisState, _ error: String = "") {
-    // How long it has been unusable is counted from the first failure, not from the last attempt.
-    if (status.redis == .ready) != (state == .ready) || status.redisSince == 0 {
-      status.redisSince = loop.wallClock / 1000
+    let now = loop.wallClock / 1000
+    if state == .ready { outage.pauses(at: now) } else { outage.goesOn(at: now) }
+    if state != .ready {
+      status.redisSince = outage.since ?? now
+    } else if status.redis != .ready {
+      status.redisSince = now
     }
     status.redis = state
     if !error.isEmpty { status.redisError = error }
@@ -155,8 +210,9 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   // MARK: - Reloading
 
   private func reload() {
-    guard let fresh = loadSettings() else {
-      log(.error, "the configuration was not reloaded; the one before stays in force")
+    let fresh: Settings
+    do { fresh = try system.loadSettings() } catch {
+      log(.error, "the configuration cannot be used, and the one before stays in force: \(error.why)")
       return
     }
     for setting in Setting.all where setting.change == .restart && fresh.differs(from: settings, in: setting.key) {

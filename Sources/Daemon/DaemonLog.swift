@@ -22,11 +22,17 @@ package enum LogLevel: UInt8, Sendable {
 package final class DaemonLog {
   private let forJournal: Bool
   private let output: FileDescriptor
+  /// Lines that nobody could take.
+  private var dropped = 0
+  /// A pipe that is ready takes PIPE_BUF (4,096) bytes at once; a longer line is cut.
+  private static let lineBytes = 4000
 
   package init(environment: Environment) throws(SystemError) {
     output = try FileDescriptor(duplicating: 2)
-    // Set by systemd for services whose output goes to the journal (systemd.exec(5)).
-    forJournal = environment.text("JOURNAL_STREAM") != nil
+    // Set by systemd for services whose output goes to the journal, and inherited by everything they start: it holds
+    // only where it names the file that stderr is (systemd.exec(5)).
+    let status = try output.status()
+    forJournal = environment.text("JOURNAL_STREAM") == "\(status.device):\(status.inode)"
   }
 
   /// - Parameter forJournal: whether the output is the journal's, which wants priorities instead of times.
@@ -46,8 +52,31 @@ package final class DaemonLog {
     for scalar in text.unicodeScalars {
       line.append(utf8: scalar.properties.generalCategory == .control ? " " : String(scalar))
     }
+    if line.count > Self.lineBytes { line.truncate(to: Self.lineBytes) }
     line.append("\n")
-    // A log that nobody can write to must not stop the bus.
-    try? output.writeAll(line.readable)
+    write(line)
+  }
+
+  /// A log that nobody reads must not stop the bus: where a line would have to wait, it is dropped and counted.
+  private func write(_ line: borrowing ByteBuffer) {
+    guard output.isWritable() else {
+      dropped += 1
+      return
+    }
+    do {
+      if dropped > 0 {
+        var note = ByteBuffer(capacity: 64)
+        note.append(utf8: "(\(dropped) lines were dropped: nobody read them)\n")
+        try output.writeAll(note.readable)
+        dropped = 0
+        guard output.isWritable() else {
+          dropped = 1
+          return
+        }
+      }
+      try output.writeAll(line.readable)
+    } catch {
+      dropped += 1
+    }
   }
 }

@@ -1,4 +1,4 @@
-internal import Bytes
+package import Bytes
 package import EventLoop
 internal import Message
 package import Outbox
@@ -46,17 +46,30 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
   /// Something went wrong: when all that is in flight was answered, what did not arrive is to be sent again.
   private var mustPutBack = false
   private var lastTrouble = ""
+  private var handsOut = true
+  /// The newest message in the queue when the daemon started: the local bus may have died between putting it there and
+  /// taking its file away, and must not deliver it again.
+  private var newest: ULID?
 
   /// Messages handed to Redis or, on the local bus, to the queue.
   package private(set) var published: UInt64 = 0
   /// Whether messages wait because something went wrong, and not only for their turn.
   package var isHeldUp: Bool { !lastTrouble.isEmpty }
 
+  /// Whether nothing is in flight.
+  package var isIdle: Bool { flights.isEmpty }
+
+  /// Hands out nothing more; what is in flight is still answered.
+  package func stopHandingOut() { handsOut = false }
+
   /// Opens the outbox, lists it and begins to watch it.
+  ///
+  /// - Parameter newest: the id of the newest message in the queue.
   package init(
     _ loop: EventLoop, state: borrowing Folder, access: OutboxAccess, messageBytes: Int, intake: Intake,
-    destination: OutboxDestination, log: DaemonLog
+    destination: OutboxDestination, newest: ULID?, log: DaemonLog
   ) throws(OutboxError) {
+    self.newest = newest
     self.loop = loop
     do { self.state = try Folder(".", in: state) } catch { throw .system(error) }
     self.access = access
@@ -96,6 +109,12 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
   private func scan() throws(OutboxError) {
     try drain.scan()
     do { try watch?.drain() } catch { throw .system(error) }
+  }
+
+  /// Lists again what the watch may have missed; the watch may tell meanwhile that the folder is gone.
+  private func rescan() throws(OutboxError) {
+    try scan()
+    guard isOpen else { throw .folderRemoved(drain.new.path) }
   }
 
   /// To be called at every heartbeat: sees whether the folders are still those that senders find (the watch is not
@@ -181,7 +200,7 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
 
   /// Sends what can be sent now. Called at the end of every turn: with nothing to do it costs two comparisons.
   package func pump() {
-    guard pause == nil else { return }
+    guard pause == nil, handsOut else { return }
     do throws(OutboxError) {
       if !isOpen { try open() }
       if mustPutBack {
@@ -202,7 +221,8 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
     for _ in 0..<Self.messagesPerTurn {
       buffer.removeAll()
       guard let token = try nextMessage() else { return }
-      intake.receive(buffer.readable, at: loop.wallClock)
+      if token.name.id != newest { intake.receive(buffer.readable, at: loop.wallClock) }
+      newest = nil
       published += 1
       try drain.finish(token)
       succeeded()
@@ -232,7 +252,7 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
     while true {
       switch try drain.next(into: &buffer) {
       case .empty: return nil
-      case .scanNeeded: try scan()
+      case .scanNeeded: try rescan()
       case .failed(let failure): log(.warning, failure.description)
       case .message(let token):
         do throws(MessageFault) {
@@ -272,9 +292,9 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
   /// Says what is wrong, once for each thing, and has everything that did not arrive sent again after a pause.
   private func trouble(_ text: String) {
     mustPutBack = true
-    guard pause == nil else { return }
     if text != lastTrouble { log(.error, text) }
     lastTrouble = text
+    guard pause == nil else { return }
     let delay = min(Self.lastPause, Self.firstPause << min(pauses, 10))
     pauses += 1
     pause = loop.arm(after: delay, self)

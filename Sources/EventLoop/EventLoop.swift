@@ -62,7 +62,8 @@ package final class EventLoop {
   private var timers = TimerQueue()
   private var hooks: [Hook] = []
   private var hooksAdded: UInt64 = 0
-  private var isStopping = false
+  /// Whether `run` returns when this turn has ended.
+  package private(set) var isStopping = false
   /// The time of the turn under way; nil between turns.
   private var turnTime: Instant?
   /// The wall clock as this turn has seen it; nil until it looks, and between turns.

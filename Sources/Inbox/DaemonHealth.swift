@@ -20,6 +20,7 @@ package struct DaemonHealth: Equatable, Sendable {
   package let status: DaemonStatus?
   /// Microseconds since the Unix epoch.
   private let now: UInt64
+  private let isLocked: Bool
 
   /// - Parameters:
   ///   - isLocked: whether a daemon holds the writer's lock.
@@ -28,6 +29,7 @@ package struct DaemonHealth: Equatable, Sendable {
   package init(isLocked: Bool, status: DaemonStatus?, now: UInt64) {
     self.status = status
     self.now = now
+    self.isLocked = isLocked
     // One that holds the lock and has not yet said so on the page is only about to begin.
     guard isLocked, let status, !status.isStopped else {
       state = .stopped
@@ -42,6 +44,8 @@ package struct DaemonHealth: Equatable, Sendable {
   package var complaint: String? {
     switch state {
     case .stopped:
+      // It holds its lock and is about to say so.
+      if isLocked { return nil }
       return "clawd is not running\(since(status?.heartbeatAt)): no message arrives or leaves; start it with: clawd run"
     case .hung:
       let pid = status.map { " (pid \($0.pid))" } ?? ""

@@ -112,7 +112,7 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
   /// Whether a message of `bytes` may be published now.
   package func canPublish(_ bytes: Int) -> Bool { isReady && publisher.canPublish(bytes) }
 
-  /// Publishes; `token` comes back with the outcome. It is sent at the end of the turn, with all others of the turn.
+  /// Publishes; `token` comes back with the outcome, never from inside this call: callers lend it their buffer. It is sent at the end of the turn, with all others of the turn.
   ///
   /// - Precondition: `canPublish(payload.count)`.
   package func publish(_ payload: borrowing Span<UInt8>, token: UInt64) {
@@ -199,8 +199,9 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
     case .published(let token, _): handler.published(token)
     case .refused(let token, let kind):
       handler.refused(token, kind, text: text(frame))
-      // A replica tells nobody on the master, and a user without rights here is the same user on the other connection.
-      if kind == .readOnly || kind.isConfigurationFault { return .redis(.refused(kind), text: text(frame)) }
+      // A replica tells nobody on the master: find that. Anything else is between Redis and this message, and no reason
+      // to stop hearing the others.
+      if kind == .readOnly { return .redis(.refused(kind), text: text(frame)) }
     case .failed(let fault): return .redis(fault, text: text(frame))
     }
     return nil

@@ -103,6 +103,12 @@ package struct FileDescriptor: ~Copyable {
     }
   }
 
+  /// Whether a write of a little would not wait (poll(2)); also where it would fail at once.
+  package func isWritable() -> Bool {
+    var request = pollfd(fd: raw, events: Int16(POLLOUT), revents: 0)
+    return unsafe poll(&request, 1, 0) != 0
+  }
+
   /// Writes all of `bytes`, waiting (with poll(2)) where the descriptor does not block.
   package func writeAll(_ bytes: borrowing Span<UInt8>) throws(SystemError) {
     var written = 0

@@ -1,6 +1,8 @@
 import Bytes
 import Daemon
 import EventLoop
+import JSON
+import Message
 import Network
 import Outbox
 import RedisLink
@@ -28,6 +30,7 @@ func run(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> Exit
   let target = try redisTarget(settings)
   let state = try arguments.openStateFolder(settings, create: true)
 
+  let path = state.path
   let lock: FileDescriptor?
   do { lock = try state.lockForDaemon(patience: .seconds(2)) } catch { throw Failure(error) }
   guard lock != nil else {
@@ -35,20 +38,31 @@ func run(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> Exit
       .tryLater, "another clawd works on \(state.path)", why: "there is one daemon for each state folder",
       whatToDo: "use that one, or name another folder with --state-dir")
   }
-  let intake = Intake(
-    try openQueue(state, settings, log), limit: settings.maxMessageBytes + Limits.receivedSlack, log: log)
+  let writer = try openQueue(state, settings, log)
+  let files: StateFiles
+  let newest: ULID?
+  do throws(SystemError) { files = try StateFiles(state.folder) } catch { throw Failure("cannot start", error) }
+  do throws(QueueError) { newest = try newestID(state) } catch { throw Failure(error) }
+  let intake = Intake(writer, limit: settings.maxMessageBytes + Limits.receivedSlack, log: log)
   guard settings.redis != .notConfigured || !intake.wasJoined else {
     throw Failure(
       .configuration, "no redis_url", why: "this queue was joined to Redis before",
       whatToDo: "set redis_url, or set it to \"local\" to go on without Redis")
   }
 
-  let daemon = Daemon(
-    loop, settings, intake: intake, pid: processID(), log: log,
-    makeLink: { (_, handler) in
+  let system = DaemonSystem(
+    makeLink: { handler in
       target.map { RedisLink(loop, resolver, $0, random: { (try? systemRandom()) ?? 0 }, handler: handler) }
     },
-    loadSettings: { try? arguments.loadSettings(notes) })
+    loadSettings: { () throws(ReloadFault) in
+      do throws(Failure) { return try arguments.loadSettings(notes) } catch { throw ReloadFault(why: error.line) }
+    },
+    filesAreInPlace: {
+      guard let folder = try? Folder(path), let found = try? StateFiles(folder) else { return false }
+      return found == files
+    },
+    newestInQueue: newest)
+  let daemon = Daemon(loop, settings, intake: intake, pid: processID(), log: log, system: system)
   log(
     .notice, "clawd \(ProgramVersion.text) on \(state.path), \(target.map { "Redis at \($0.endpoint)" } ?? "local bus")"
   )
@@ -67,6 +81,9 @@ func run(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> Exit
   daemon.end()
   signals.stop()
   resolver.stop()
+  guard !daemon.lostItsFiles else {
+    throw Failure(.inputOutput, "the queue in \(path) was removed or replaced", whatToDo: "start clawd again")
+  }
   return .success
 }
 
@@ -111,6 +128,13 @@ private func openQueue(
   case .replaced(let aside):
     log(.error, "nothing in the queue could be read any more: it was kept as \(aside), and a new one made")
   }
+  guard writer.largestPayload >= settings.maxMessageBytes + Limits.receivedSlack else {
+    throw Failure(
+      .configuration, "max_message_bytes is \(settings.maxMessageBytes)",
+      why: "the queue \(writer.path) was made with \(writer.capacity) bytes and takes messages of "
+        + "\(writer.largestPayload - Limits.receivedSlack)",
+      whatToDo: "lower max_message_bytes, or read what is in the queue, stop clawd and move the file away")
+  }
   prepareCursors(state, writer, log)
   if writer.capacity != UInt64(settings.queueBytes) {
     log(.warning, "queue_bytes is \(settings.queueBytes), but this queue was made with \(writer.capacity) and stays so")
@@ -132,4 +156,31 @@ private func prepareCursors(_ state: borrowing StateFolder, _ writer: borrowing 
   } catch {
     log(.warning, "the consumers' read marks: \(error)")
   }
+}
+
+/// Which files queue and lock are, whatever their names are given to later.
+private struct StateFiles: Equatable {
+  private let identities: [UInt64]
+
+  init(_ folder: borrowing Folder) throws(SystemError) {
+    let queue = try folder.status(of: StateFolder.queueFile)
+    let lock = try folder.status(of: StateFolder.lockFile)
+    identities = [queue.device, queue.inode, lock.device, lock.inode]
+  }
+}
+
+/// The id of the newest message in the queue; nil where it is not one of ours or there is none.
+private func newestID(_ state: borrowing StateFolder) throws(QueueError) -> ULID? {
+  var reader = try RingReader.open(StateFolder.queueFile, in: state.folder)
+  let next = try reader.nextSequence()
+  guard next > 1 else { return nil }
+  try reader.seek(to: next - 1)
+  while case .record(let header) = try reader.next() {
+    guard header.kind == .message, let members = try? MessageMembers.find(in: reader.payload), let id = members.id
+    else {
+      continue
+    }
+    return ULID(reader.payload.extracting(id.content))
+  }
+  return nil
 }

@@ -52,10 +52,14 @@ func send(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> Exi
   }
 
   try report(id, object.readable, arguments)
-  let status = (try? RingReader.open(StateFolder.queueFile, in: state.folder))?.daemonStatus
-  if let complaint = DaemonHealth(isLocked: presence == .running, status: status, now: wall / 1000).complaint {
-    notes.warning("accepted; but \(complaint)")
+  var complaint: String?
+  do throws(QueueError) {
+    let reader = try RingReader.open(StateFolder.queueFile, in: state.folder)
+    complaint = DaemonHealth(isLocked: presence == .running, status: reader.daemonStatus, now: wall / 1000).complaint
+  } catch {
+    complaint = "the queue cannot be read: \(error.description)"
   }
+  if let complaint { notes.warning("accepted; but \(complaint)") }
   return .success
 }
 

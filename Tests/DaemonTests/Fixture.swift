@@ -68,15 +68,18 @@ final class SimulatedDaemon {
   private var sender: Int = 0
   /// What a reload finds; nil: nothing that can be used.
   var configuration: Settings?
+  /// Whether queue and lock are still under their names.
+  var filesAreInPlace = true
 
   private final class Box { weak var owner: SimulatedDaemon? }
 
-  init(isLocal: Bool = false, messageBytes: Int = 10_000) throws {
+  init(isLocal: Bool = false, messageBytes: Int = 10_000, newestInQueue: ULID? = nil) throws {
     let world = try SimulatedWorld()
     let loop = EventLoop(poller: world)
     let redis = SimulatedRedis(world)
-    var settings = Settings()
-    settings.maxMessageBytes = messageBytes
+    var chosen = Settings()
+    chosen.maxMessageBytes = messageBytes
+    let settings = chosen
     let log = try openLog(temporary)
     let intake = Intake(try openQueue(temporary), limit: messageBytes + Limits.receivedSlack, log: log)
     let box = Box()
@@ -86,14 +89,19 @@ final class SimulatedDaemon {
     configuration = settings
     daemon = Daemon(
       loop, settings, intake: intake, pid: 4711, log: log,
-      makeLink: { (settings, handler) in
-        guard !isLocal else { return nil }
-        let target = RedisTarget(
-          endpoint: .tcp(host: "127.0.0.1", port: 6379), login: RedisLogin(), channel: settings.channel)
-        return RedisLink(
-          loop, NoResolver(), target, random: { .max / 2 }, handler: handler, makeTransport: redis.connect)
-      },
-      loadSettings: { box.owner?.configuration })
+      system: DaemonSystem(
+        makeLink: { handler in
+          guard !isLocal else { return nil }
+          let target = RedisTarget(
+            endpoint: .tcp(host: "127.0.0.1", port: 6379), login: RedisLogin(), channel: settings.channel)
+          return RedisLink(
+            loop, NoResolver(), target, random: { .max / 2 }, handler: handler, makeTransport: redis.connect)
+        },
+        loadSettings: { () throws(ReloadFault) in
+          guard let settings = box.owner?.configuration else { throw ReloadFault(why: "line 3 is wrong") }
+          return settings
+        },
+        filesAreInPlace: { box.owner?.filesAreInPlace ?? true }, newestInQueue: newestInQueue))
     box.owner = self
   }
 
@@ -106,6 +114,9 @@ final class SimulatedDaemon {
   @discardableResult
   func run(for duration: UInt64 = 0) throws -> Int { try world.run(loop, for: duration) }
 
+  /// The id of the message that is sent as the `number`th.
+  static func id(_ number: Int) -> ULID { ULID(milliseconds: 1_700_000_000_000, random: (1, UInt64(number))) }
+
   /// Hands messages over as `clawsend` does.
   func send(_ objects: String...) throws { try send(objects) }
   func send(_ objects: [String]) throws {
@@ -114,7 +125,7 @@ final class SimulatedDaemon {
     for object in objects {
       sender += 1
       let bytes = Array(object.utf8)
-      _ = try outbox.send(bytes.span, id: ULID(milliseconds: 1_700_000_000_000, random: (1, UInt64(sender))))
+      _ = try outbox.send(bytes.span, id: Self.id(sender))
     }
   }
 

@@ -1,5 +1,6 @@
 import Daemon
 import EventLoop
+import Outbox
 import Ring
 import Settings
 import System
@@ -212,10 +213,35 @@ struct LocalBusTests {
       ])
     test.configuration = nil
     test.daemon.received(.hangUp)
-    #expect(test.log(.error) == ["the configuration was not reloaded; the one before stays in force"])
+    #expect(
+      test.log(.error) == ["the configuration cannot be used, and the one before stays in force: line 3 is wrong"])
     try test.send(message("a"))
     try test.run()
     #expect(try test.queue().count == 1)
+  }
+
+  @Test("a message that it died with between the queue and its file is not delivered again, and the next one is")
+  func diedInBetween() throws {
+    let test = try SimulatedDaemon(isLocal: true, newestInQueue: SimulatedDaemon.id(1))
+    let state = try test.temporary.open()
+    // The outbox exists from the time before.
+    do { _ = try OutboxDrain(state: state, maximumMessageBytes: 100) }
+    try test.send(message("there already"), message("new"))
+    try test.start()
+    #expect(try test.queue() == [message("new")])
+    #expect(try test.files("new") == [])
+  }
+
+  @Test("ends, and says why, when the queue was taken away under it")
+  func queueTakenAway() throws {
+    let test = try SimulatedDaemon(isLocal: true)
+    try test.start()
+    try test.run(for: .seconds(31))
+    #expect(!test.daemon.lostItsFiles)
+    test.filesAreInPlace = false
+    try test.run(for: .seconds(31))
+    #expect(test.daemon.lostItsFiles)
+    #expect(test.log(.error).count == 1)
   }
 
   @Test("SIGTERM and SIGINT end the loop", arguments: [true, false])

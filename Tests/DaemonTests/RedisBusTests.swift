@@ -1,5 +1,6 @@
 import Bytes
 import Daemon
+import EventLoop
 import Network
 import Ring
 import System
@@ -219,6 +220,43 @@ struct RedisBusTests {
     test.redis.publish(message("next"))
     try test.run()
     #expect(try test.queue() == ["lost 1 too_large", message("next")])
+  }
+
+  @Test(
+    "asked to stop, it waits for the answers to what is in flight, and hands out nothing more",
+    arguments: [true, false])
+  func stopsWhenAnswered(answers: Bool) throws {
+    let test = try SimulatedDaemon()
+    try test.start()
+    test.redis.holdsAnswers = true
+    try test.send(objects(3))
+    try test.run()
+    test.daemon.received(.terminate)
+    try test.send(message("late"))
+    try test.run(for: .seconds(1))
+    #expect(!test.loop.isStopping)
+    if answers { test.redis.releaseAnswers() }
+    try test.run(for: answers ? 0 : .seconds(1))
+    #expect(test.loop.isStopping, "no longer than 2 s")
+    #expect(try test.files("new").count == (answers ? 1 : 4))
+  }
+
+  @Test("an outage is counted from its beginning, also where the link comes up for a moment now and then")
+  func flapping() throws {
+    let test = try SimulatedDaemon()
+    try test.start()
+    try test.run(for: .seconds(60))
+    let began = test.world.wallClock() / 1000
+    for _ in 0..<10 {
+      for connection in test.redis.open { connection.end() }
+      try test.run(for: .seconds(20))
+    }
+    test.redis.connectFault = .closed
+    for connection in test.redis.open { connection.end() }
+    try test.run(for: .seconds(5))
+    let since = try test.status().redisSince
+    #expect(try test.status().redis == .waiting)
+    #expect(since >= began && since < began + 1_000_000)
   }
 
   @Test("stopping with messages in flight keeps their files for the next start, and hears nothing more")

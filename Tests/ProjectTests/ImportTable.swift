@@ -26,7 +26,10 @@ let importTable: [TargetRule] = [
     "Daemon", ["RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "Settings", "System", "Bytes"]),
   TargetRule(
     "clawd",
-    ["Daemon", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Terminal", "Settings", "System", "Bytes"]),
+    [
+      "Daemon", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings",
+      "System", "Bytes",
+    ]),
   TargetRule(
     "clawq", ["Inbox", "Ring", "Terminal", "Settings", "Outbox", "Message", "JSON", "System", "Bytes"]),
   TargetRule(

@@ -235,18 +235,28 @@ struct LinkTests {
     #expect(test.log.failures.map(\.fault) == [.refused(.tooManyClients)])
   }
 
-  @Test(
-    "a refusal that shows the server or the user to be the wrong one ends the link",
-    arguments: [("READONLY You can't write against a read only replica.", 0), ("NOPERM no channel", 60)])
-  func fatalRefusal(error: String, leastDelay: UInt64) throws {
+  @Test("a refusal that shows the server to be a replica ends the link")
+  func refusedByReplica() throws {
     let test = try SimulatedLink()
     try test.startUp()
-    test.redis.refusal = { _ in error }
+    test.redis.refusal = { _ in "READONLY You can't write against a read only replica." }
     test.publish("a", 7)
     test.link.turnEnded()
     try test.run()
     #expect(test.log.refused.map(\.token) == [7])
-    #expect(test.log.delays == [.seconds(leastDelay)])
+    #expect(test.log.delays == [0])
+  }
+
+  @Test("a user who may not publish goes on hearing the others")
+  func refusedForLackOfRights() throws {
+    let test = try SimulatedLink()
+    try test.startUp()
+    test.redis.refusal = { _ in "NOPERM no channel" }
+    test.publish("a", 7)
+    test.link.turnEnded()
+    try test.run()
+    #expect(test.log.refused.map(\.kind) == [.permission])
+    #expect(test.link.isReady && test.log.failures.isEmpty)
   }
 
   @Test("the password is never in what the link says")
