@@ -17,6 +17,11 @@ private struct Course {
   var mostWaiting = 0
   var left = 0
 
+  private static func content(_ input: borrowing ByteBuffer) -> [UInt8] {
+    let readable = input.readable
+    return readable.indices.map { readable[$0] }
+  }
+
   /// - Parameter ends: where the pieces end, ascending; the last at the end of `bytes`.
   init(_ bytes: [UInt8], _ ends: some Sequence<Int>, limits: RESPLimits = limits) {
     var parser = RESPParser(limits: limits)
@@ -39,8 +44,7 @@ private struct Course {
           self.fault = fault
           return
         case .value(let byteCount):
-          let readable = input.readable
-          let held = readable.indices.map { readable[$0] }
+          let held = Self.content(input)
           frames.append(value(parser.frame(in: input.readable), in: held))
           input.consume(byteCount)
         }
@@ -95,7 +99,7 @@ struct RESPOversizedTests {
     "one that does not end where its length says is malformed", arguments: ["abcdefgh\r\n", "abcde\rx", "abcde\n\r"])
   func terminator(text: String) {
     for course in courses(of: Array("*2\r\n:1\r\n$5\r\n\(text)".utf8)) {
-      #expect(course.fault == RESPFault(reason: .missingTerminator, offset: 8) && course.frames == [])
+      #expect(course.fault?.reason == .missingTerminator && course.fault?.offset == 8 && course.frames == [])
     }
   }
 
