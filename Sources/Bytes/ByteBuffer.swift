@@ -83,6 +83,15 @@ package struct ByteBuffer: ~Copyable {
     }
   }
 
+  /// Takes `range`, counted from the first readable byte, out of the middle: what is behind it moves forward.
+  package mutating func remove(_ range: Range<Int>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= filled - consumed, "cannot remove more than is readable")
+    let hole = consumed + range.lowerBound
+    let behind = consumed + range.upperBound
+    unsafe base.advanced(by: hole).copyMemory(from: base.advanced(by: behind), byteCount: filled - behind)
+    filled -= range.count
+  }
+
   /// Drops everything after the first `count` readable bytes: how a writer takes back what it began.
   package mutating func truncate(to count: Int) {
     precondition(count >= 0 && count <= filled - consumed, "cannot truncate to more than is readable")

@@ -39,6 +39,8 @@ package enum Limits {
   /// is still read whole and counted as too large. A frame (a page of the stream) holds several.
   package static let respBulkBytes = messageBytesRange.upperBound + receivedSlack
   package static let respFrameBytes = 64 * 1024 * 1024
+  /// RESP: a longer bulk string, up to the longest that Redis sends (`proto-max-bulk-len`), is skipped and not kept.
+  package static let respSkippedBytes = 512 * 1024 * 1024
 
   /// JSON: nesting of objects and arrays.
   package static let jsonDepth = 128
@@ -68,5 +70,6 @@ package enum Limits {
       && queueBytesRange.lowerBound >= mappingAlignment
       && respBulkBytes >= messageBytesRange.upperBound + receivedSlack
       && respFrameBytes >= 2 * respBulkBytes
+      && respSkippedBytes >= respBulkBytes
   }
 }

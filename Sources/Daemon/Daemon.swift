@@ -170,9 +170,6 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   }
 
   package func linkDown(_ failure: LinkFailure, retryAfter delay: UInt64) {
-    if failure.isOversizedMessage {
-      intake.lose(.tooLarge, failure.description, at: loop.wallClock / 1000)
-    }
     pump?.linkLost()
     if failure.description != loggedFailure {
       log(.warning, "Redis: \(failure); trying again")
@@ -182,6 +179,12 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   }
 
   package func received(_ payload: borrowing Span<UInt8>) { intake.receive(payload, at: loop.wallClock) }
+
+  package func receivedOversized(_ byteCount: Int) {
+    let allowed = settings.maxMessageBytes + Limits.receivedSlack
+    intake.lose(.tooLarge, "\(byteCount) bytes where \(allowed) are allowed", at: loop.wallClock / 1000)
+  }
+
   package func published(_ token: UInt64) {
     pump?.arrived(token)
     outage.ends()

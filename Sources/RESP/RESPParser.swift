@@ -1,6 +1,7 @@
 internal import Bytes
 
-/// What `RESPParser` takes at most. More is malformed: it costs the sender the connection and us no memory.
+/// What `RESPParser` takes at most. More is malformed: it costs the sender the connection and us no memory. Only a bulk
+/// string that is too long is skipped, as its length says where the next value begins.
 package struct RESPLimits: Sendable {
   /// Aggregates inside each other, attributes among them.
   package var depth = Limits.respDepth
@@ -10,6 +11,8 @@ package struct RESPLimits: Sendable {
   package var lineBytes = Limits.respLineBytes
   package var bulkBytes = Limits.respBulkBytes
   package var frameBytes = Limits.respFrameBytes
+  /// The bytes of the longest bulk string that is skipped; where no more than `bulkBytes`, none is.
+  package var skippedBytes = Limits.respSkippedBytes
 
   package init() {}
 }
@@ -18,7 +21,7 @@ package struct RESPLimits: Sendable {
 package enum RESPOutcome: Equatable, BitwiseCopyable, Sendable {
   /// A frame is complete and is this many bytes long; read it with `frame(in:)`, then consume them.
   case value(byteCount: Int)
-  /// Not complete, and certainly not with fewer than this many bytes more (at least 1).
+  /// Not complete, and certainly not with fewer than this many bytes more (at least 1). See `takeDiscardable` too.
   case needMore(atLeast: Int)
   case malformed(RESPFault)
 }
@@ -34,9 +37,15 @@ package enum RESPOutcome: Equatable, BitwiseCopyable, Sendable {
 /// Attributes (`|`) are out-of-band data that no command of ours asks for: checked, then dropped. They count toward
 /// the limits, not as elements of the value around them.
 ///
+/// A bulk string that is too long is not kept: the caller takes its bytes out of the buffer as they come, and the frame
+/// goes on behind them as if they had never been there.
+///
+///      frame's first byte           position                       bytes.count
+///      │ … values … $5000000 CR LF │ to be discarded │ CR LF … │
+///
 /// Invariant: 0 <= lineStart <= position <= bytes.count while a value is not complete; seen <= announced.
 package struct RESPParser: ~Copyable {
-  private enum Phase { case type, line, bulk, complete }
+  private enum Phase { case type, line, bulk, oversized, complete }
 
   /// An aggregate whose children are still coming. `node` is where it stands in the list, or for an attribute how long
   /// the list was before it.
@@ -56,6 +65,9 @@ package struct RESPParser: ~Copyable {
   private var position = 0
   private var lineStart = 0
   private var bulkEnd = 0
+  /// The length of the oversized string, and how much of it is still to be discarded.
+  private var oversizedLength = 0
+  private var discardable = 0
 
   /// The values that the counts so far promise, the root included, and how many of them have begun.
   private var announced = 1
@@ -85,8 +97,8 @@ package struct RESPParser: ~Copyable {
 
   /// Goes on with the frame that `bytes` begins with.
   ///
-  /// - Parameter bytes: all bytes since the frame's first; at least as many as at the call before, unless that one
-  ///   answered `value`. A fault is final until `reset()`.
+  /// - Parameter bytes: all bytes since the frame's first but those that `takeDiscardable` gave; at least as many as at
+  ///   the call before and those less, unless that one answered `value`. A fault is final until `reset()`.
   package mutating func parse(_ bytes: borrowing Span<UInt8>) -> RESPOutcome {
     if phase == .complete { reset() }
     if let fault { return .malformed(fault) }
@@ -101,6 +113,16 @@ package struct RESPParser: ~Copyable {
       fault = error
       return .malformed(error)
     }
+  }
+
+  /// After `needMore`: the bytes of an oversized string among the `byteCount` that `parse` was given, if there are any,
+  /// counted from the frame's first. The caller removes them from the buffer and parses what is left; where they stay,
+  /// the frame is never complete.
+  package mutating func takeDiscardable(of byteCount: Int) -> Range<Int>? {
+    guard phase == .oversized, discardable > 0, byteCount > position else { return nil }
+    let count = min(discardable, byteCount - position)
+    discardable -= count
+    return position..<(position + count)
   }
 
   /// The frame that `parse` has just completed. Pass it straight on: a variable of it would keep the parser and the
@@ -128,6 +150,11 @@ package struct RESPParser: ~Copyable {
     case .bulk:
       guard bytes.count - bulkEnd >= 2 else { return lacking(bulkEnd + 2 - bytes.count) }
       try endBulk(bytes)
+    case .oversized:
+      let held = bytes.count - position
+      guard discardable == 0 else { return lacking(max(discardable + 2 - held, 1)) }
+      guard held >= 2 else { return lacking(2 - held) }
+      try endOversized(bytes)
     case .complete: break
     }
     return 0
@@ -146,7 +173,7 @@ package struct RESPParser: ~Copyable {
 extension RESPParser {
   @inline(__always)
   private mutating func beginValue(_ type: UInt8) throws(RESPFault) {
-    guard let kind = RESPKind(rawValue: type) else {
+    guard let kind = RESPKind(rawValue: UInt16(type)) else {
       // `;` is a chunk of a streamed string, `.` the end of a streamed aggregate.
       let isStreamed = type == UInt8(ascii: ";") || type == UInt8(ascii: ".")
       throw failure(isStreamed ? .streamed : .unknownType(type))
@@ -228,7 +255,7 @@ extension RESPParser {
     case .bulkString where equal(line, "-1"), .array where equal(line, "-1"):
       kind = .null
       endLeaf(position..<position)
-    case .bulkString, .bulkError, .verbatimString, .array, .set, .push, .map, .attribute:
+    case .bulkString, .oversizedString, .bulkError, .verbatimString, .array, .set, .push, .map, .attribute:
       if equal(line, "?") { throw failure(.streamed) }
       guard let length = Decimal.unsigned(line) else { throw failure(.badLength) }
       try endLength(length)
@@ -246,8 +273,7 @@ extension RESPParser {
       // Twice a number that the limit holds cannot overflow.
       try beginAggregate(kind == .map || kind == .attribute ? 2 * Int(length) : Int(length))
     default:
-      guard length <= UInt64(limits.bulkBytes) else { throw failure(.bulkTooLong) }
-      try beginBulk(length: Int(length))
+      if length <= UInt64(limits.bulkBytes) { try beginBulk(length: Int(length)) } else { try beginOversized(length) }
     }
   }
 
@@ -272,6 +298,27 @@ extension RESPParser {
     }
     position = bulkEnd + 2
     endLeaf(start..<bulkEnd)
+  }
+
+  /// Errors and verbatim strings are never that long: no Redis command answers so.
+  @inline(never)
+  private mutating func beginOversized(_ length: UInt64) throws(RESPFault) {
+    guard kind == .bulkString, length <= UInt64(limits.skippedBytes) else { throw failure(.bulkTooLong) }
+    guard position + 2 <= limits.frameBytes else { throw failure(.frameTooLong) }
+    oversizedLength = Int(length)
+    discardable = oversizedLength
+    phase = .oversized
+  }
+
+  @inline(never)
+  private mutating func endOversized(_ bytes: borrowing Span<UInt8>) throws(RESPFault) {
+    guard bytes[position] == UInt8(ascii: "\r"), bytes[position + 1] == UInt8(ascii: "\n") else {
+      throw failure(.missingTerminator)
+    }
+    kind = .oversizedString
+    let payload = position..<position
+    position += 2
+    endLeaf(payload, Int64(oversizedLength))
   }
 
   private mutating func beginAggregate(_ count: Int) throws(RESPFault) {

@@ -172,7 +172,10 @@ private struct FrameStream: ~Copyable {
   mutating func serve(_ body: (borrowing RESPFrame) -> LinkFailure?) -> LinkFailure? {
     while true {
       switch Self.parse(input, &parser) {
-      case .needMore: return nil
+      case .needMore:
+        // Asked once for a read, not for each frame. What goes is never looked at, and what is behind it moves once.
+        guard let range = parser.takeDiscardable(of: input.count) else { return nil }
+        input.remove(range)
       case .malformed(let fault): return .malformed(fault)
       case .value(let byteCount):
         let failure = show(body)
@@ -203,12 +206,6 @@ package enum LinkFailure: Error, Equatable, Sendable, CustomStringConvertible {
     case .redis(let fault, let text): text.isEmpty ? fault.description : "\(fault): \(text)"
     case .notReady(let after): "not ready within \(after / .seconds(1)) s"
     }
-  }
-
-  /// Whether a message so large came that it was not even read: the connection had to be given up with it.
-  package var isOversizedMessage: Bool {
-    guard case .malformed(let fault) = self else { return false }
-    return fault.reason == .bulkTooLong || fault.reason == .frameTooLong
   }
 
   /// What Redis said, where it did.

@@ -13,6 +13,8 @@ package protocol RedisLinkHandler: AnyObject {
   func linkDown(_ failure: LinkFailure, retryAfter delay: UInt64)
   /// A message of the channel. The bytes are the connection's and gone afterwards.
   func received(_ payload: borrowing Span<UInt8>)
+  /// A message of the channel that was too long to be kept; the link goes on behind it.
+  func receivedOversized(_ byteCount: Int)
   /// Redis has the message that `publish` was given this token for.
   func published(_ token: UInt64)
   /// Redis refused that message. The link goes on.
@@ -188,6 +190,7 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
     case .none: break
     case .subscribed: goUpIfComplete()
     case .message(_, let payload): handler.received(frame.bytes(payload))
+    case .oversized(_, let byteCount): handler.receivedOversized(byteCount)
     case .failed(let fault): return .redis(fault, text: text(frame))
     }
     return nil

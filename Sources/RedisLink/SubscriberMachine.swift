@@ -20,6 +20,8 @@ package struct SubscriberMachine: ~Copyable {
     /// A message of the channel with this index; `payload` are its bytes relative to the frame's first. Messages of a
     /// channel may come before `subscribed`, while others are not confirmed.
     case message(channel: Int, payload: Range<Int>)
+    /// A message of that channel, too long to be kept; it had so many bytes.
+    case oversized(channel: Int, byteCount: Int)
     /// Close the connection.
     case failed(RedisFault)
   }
@@ -69,10 +71,13 @@ package struct SubscriberMachine: ~Copyable {
 
   private func message(_ frame: borrowing RESPFrame) -> Action {
     // Four nodes under a count of three: none of the members is an aggregate with members of its own.
-    guard frame.root.integer == 3, frame.count == 4, frame[2].kind.isString, frame[3].kind.isString else {
+    guard frame.root.integer == 3, frame.count == 4, frame[2].kind.isString,
+      frame[3].kind.isString || frame[3].kind == .oversizedString
+    else {
       return .failed(.violation(.badPush))
     }
     guard let channel = channel(frame.text(frame[2])) else { return .none }
+    guard frame[3].kind.isString else { return .oversized(channel: channel, byteCount: Int(frame[3].integer)) }
     return .message(channel: channel, payload: frame[3].payload)
   }
 

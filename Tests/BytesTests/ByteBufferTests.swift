@@ -16,7 +16,7 @@ struct ByteBufferTests {
     var buffer = ByteBuffer(capacity: 1 + Int(random.next() % 40))
     var model: [UInt8] = []
     for step in 0..<2000 {
-      switch random.next() % 9 {
+      switch random.next() % 10 {
       case 0:
         let byte = UInt8(truncatingIfNeeded: random.next())
         buffer.append(byte)
@@ -42,6 +42,11 @@ struct ByteBufferTests {
         #expect(written == bytes.count)
         model += bytes
       case 7: buffer.reserve(Int(random.next() % 100))
+      case 8:
+        let end = Int(random.next() % UInt64(model.count + 1))
+        let range = Int(random.next() % UInt64(end + 1))..<end
+        buffer.remove(range)
+        model.removeSubrange(range)
       default:
         guard random.next() % 20 == 0 else { continue }
         buffer.removeAll()

@@ -210,16 +210,17 @@ struct RedisBusTests {
     #expect(found.filter { $0 == "lost 1 invalid" }.count == 90)
   }
 
-  @Test("a message too large to be read at all is one loss, and the link comes back")
+  @Test("a message too large to be kept at all is one loss in its place, and the link stays")
   func oversized() throws {
     let test = try SimulatedDaemon()
     try test.start()
-    let subscriber = try #require(test.redis.subscribers.first)
-    subscriber.send(">3\r\n$7\r\nmessage\r\n$13\r\nopenclaw-chat\r\n$\(Limits.respBulkBytes + 1)\r\n")
-    try test.run(for: .seconds(1))
+    test.redis.publish(message("before"))
+    test.redis.publish(String(repeating: "x", count: Limits.respBulkBytes + 1))
     test.redis.publish(message("next"))
     try test.run()
-    #expect(try test.queue() == ["lost 1 too_large", message("next")])
+    #expect(try test.queue() == [message("before"), "lost 1 too_large", message("next")])
+    #expect(test.redis.attempts == 2)
+    #expect(test.log().contains { $0.contains("\(Limits.respBulkBytes + 1) bytes where ") })
   }
 
   @Test(

@@ -1,10 +1,12 @@
 """Whatever comes from outside: a clear error with the right exit code, the daemon stays up, nothing else is lost."""
 
+import json
 import os
 import pathlib
 
 import pytest
 
+import bus
 from bus import wait_until
 
 GARBAGE = {
@@ -64,6 +66,31 @@ def test_a_message_that_is_too_large_is_a_counted_loss(node, redis_server):
     assert after["text"] == "after"
     assert sum(loss["lost"] for loss in losses) == 2
     assert {loss["reason"] for loss in losses} == {"too_large"}
+
+
+def test_an_oversized_message_costs_its_neighbours_nothing(node, redis_server):
+    """5,000,000 bytes are more than any setting allows: skipped, counted in place, and the connection stays."""
+    small = [{"from": "old", "text": f"{index}"} for index in range(60)]
+    client = redis_server.client()
+    pipeline = client.pipeline(transaction=False)
+    for index, message in enumerate(small):
+        if index in (20, 40):
+            pipeline.publish(bus.CHANNEL, b"x" * 5_000_000)
+        pipeline.publish(bus.CHANNEL, json.dumps(message))
+    ids = {line["id"] for line in client.client_list(_type="pubsub")}
+    pipeline.execute()
+    got = node.collect(62)
+    assert [message.get("text", message.get("reason")) for message in got] == (
+        [f"{index}" for index in range(20)] + ["too_large"]
+        + [f"{index}" for index in range(20, 40)] + ["too_large"]
+        + [f"{index}" for index in range(40, 60)]
+    )
+    assert [message["seq"] for message in got] == list(range(got[0]["seq"], got[0]["seq"] + 62))
+    assert [message["lost"] for message in got if "lost" in message] == [1, 1]
+    assert node.status()["lost"] == 2
+    assert {line["id"] for line in client.client_list(_type="pubsub")} == ids
+    assert node.log.count("connected to Redis") == 1
+    assert "5000000 bytes" in node.log
 
 
 def test_odd_numbers_and_huge_members_are_no_harm(node, redis_server):

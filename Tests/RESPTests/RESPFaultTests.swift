@@ -35,6 +35,9 @@ private let malformed: [(String, RESPFault.Reason, Int)] = [
   ("$18446744073709551616\r\n", .badLength, 0),
   ("$18446744073709551615\r\n", .bulkTooLong, 0),
   ("$9223372036854775807\r\n", .bulkTooLong, 0),
+  ("$536870913\r\n", .bulkTooLong, 0),
+  ("!4194561\r\n", .bulkTooLong, 0),
+  ("=4194561\r\n", .bulkTooLong, 0),
   ("!9223372036854775807\r\n", .bulkTooLong, 0),
   ("=9223372036854775800\r\n", .bulkTooLong, 0),
   ("%4611686018427387904\r\n", .tooManyElements, 0),
@@ -129,6 +132,7 @@ private let malformed: [(String, RESPFault.Reason, Int)] = [
   func bulkAndFrameLimit() {
     var limits = RESPLimits()
     limits.bulkBytes = 4
+    limits.skippedBytes = 4
     limits.frameBytes = 24
     #expect(readWhole(Array("$4\r\nabcd\r\n".utf8), limits: limits) == .value(.bulk("abcd"), byteCount: 10))
     #expect(readWhole(Array("$5\r\n".utf8), limits: limits) == .malformed(.bulkTooLong, offset: 0))

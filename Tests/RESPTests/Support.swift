@@ -19,6 +19,8 @@ indirect enum Value: Equatable, Sendable {
   case push([Value])
   /// An attribute with its entries, and the value it stands before.
   case attributed([Value], Value)
+  /// A bulk string that was skipped, with its length.
+  case oversized(Int)
 
   static func bulk(_ text: String) -> Value { .bulk(Array(text.utf8)) }
 
@@ -46,6 +48,7 @@ indirect enum Value: Equatable, Sendable {
     case .map(let values): return list("%", values.count / 2, values)
     case .set(let values): return list("~", values.count, values)
     case .push(let values): return list(">", values.count, values)
+    case .oversized(let count): return sized("$", [UInt8](repeating: UInt8(ascii: "\n"), count: count))
     case .attributed(let entries, let value): return list("|", entries.count / 2, entries) + value.encoded
     }
   }
@@ -91,6 +94,7 @@ func value(_ frame: borrowing RESPFrame, at index: Int = 0, in bytes: [UInt8]) -
   case .set: return .set(children())
   case .push: return .push(children())
   case .attribute: return .error("an attribute is not a value")
+  case .oversizedString: return node.payload.isEmpty ? .oversized(Int(node.integer)) : .error("kept \(node.payload)")
   }
 }
 

@@ -10,6 +10,7 @@ import Testing
 final class LinkLog: RedisLinkHandler {
   var events: [String] = []
   var messages: [String] = []
+  var oversized: [Int] = []
   var failures: [LinkFailure] = []
   var delays: [UInt64] = []
   var published: [UInt64] = []
@@ -26,6 +27,10 @@ final class LinkLog: RedisLinkHandler {
   func received(_ payload: borrowing Span<UInt8>) {
     messages.append(String(repairing: payload))
     onMessage()
+  }
+  func receivedOversized(_ byteCount: Int) {
+    oversized.append(byteCount)
+    messages.append("oversized")
   }
   func published(_ token: UInt64) {
     published.append(token)

@@ -209,14 +209,48 @@ struct LinkTests {
     #expect(test.link.isReady, "and it is made anew")
   }
 
-  @Test("a message longer than any setting allows ends the link, and is known as that")
+  @Test("a message longer than any setting allows is told with its size, in its place, and the link stays")
   func oversized() throws {
     let test = try SimulatedLink()
     try test.startUp()
-    let subscriber = try test.subscriber
-    subscriber.send(">3\r\n$7\r\nmessage\r\n$13\r\nopenclaw-chat\r\n$\(Limits.respBulkBytes + 1)\r\n")
+    let longest = String(repeating: "l", count: Limits.respBulkBytes)
+    for text in ["first", longest, longest + "x", longest + "xy", "last"] { test.redis.publish(text) }
     try test.run()
-    #expect(try #require(test.log.failures.first).isOversizedMessage)
+    #expect(test.log.messages == ["first", longest, "oversized", "oversized", "last"])
+    #expect(test.log.oversized == [Limits.respBulkBytes + 1, Limits.respBulkBytes + 2])
+    #expect(test.log.events == ["ready"] && test.redis.attempts == 2)
+  }
+
+  @Test("a length beyond what Redis can send ends the link")
+  func impossibleLength() throws {
+    let test = try SimulatedLink()
+    try test.startUp()
+    let subscriber = try test.subscriber
+    subscriber.send(">3\r\n$7\r\nmessage\r\n$13\r\nopenclaw-chat\r\n$\(Limits.respSkippedBytes + 1)\r\n")
+    try test.run()
+    guard case .malformed(let fault) = try #require(test.log.failures.first) else {
+      Issue.record("\(test.log.failures)")
+      return
+    }
+    #expect(fault.reason == .bulkTooLong)
+  }
+
+  @Test("an oversized reply to a command ends the link, whether it comes at once or in the handshake")
+  func oversizedReply() throws {
+    let reply = "$\(Limits.respBulkBytes + 1)\r\n" + String(repeating: "x", count: Limits.respBulkBytes + 1) + "\r\n"
+    let test = try SimulatedLink()
+    try test.startUp()
+    try test.commander.send(reply)
+    try test.run()
+    #expect(test.log.failures.map(\.fault) == [.violation(.unexpectedReply)])
+
+    let other = try SimulatedLink()
+    other.redis.ignoredCommands = ["HELLO"]
+    other.link.start()
+    try other.run()
+    try #require(other.redis.connections.first).send(reply)
+    try other.run()
+    #expect(other.log.failures.map(\.fault) == [.violation(.badHello)])
   }
 
   @Test("an error that nothing asked for ends the link; a refused message does not")

@@ -8,6 +8,7 @@ private enum Seen: Equatable {
   case nothing
   case subscribed
   case message(Int, String)
+  case oversized(Int, Int)
   case failed(RedisFault)
 }
 
@@ -27,6 +28,7 @@ private func receive(_ text: String, _ machine: inout SubscriberMachine, inPiece
     case .subscribed: seen.append(.subscribed)
     case .message(let channel, let payload):
       seen.append(.message(channel, String(repairing: bytes.extracting(payload))))
+    case .oversized(let channel, let byteCount): seen.append(.oversized(channel, byteCount))
     case .failed(let fault): seen.append(.failed(fault))
     }
   }
@@ -57,6 +59,34 @@ private func confirmations(_ type: Character) -> String {
     #expect(
       play(protocolVersion, text, inPiecesOf: size)
         == [.nothing, .subscribed, .message(0, "hello\r\n🌍"), .message(1, "")])
+  }
+
+  @Test(
+    "a message too long to be kept is told with its channel and size, between its neighbours",
+    arguments: [(2, "*" as Character), (3, ">")], [65_536, 1 << 30])
+  func oversized(version: (Int, Character), size: Int) {
+    let (protocolVersion, type) = version
+    let longer = String(repeating: "x", count: Limits.respBulkBytes + 1)
+    let text =
+      confirmations(type) + pubsub(type, "message", "chat", "before") + pubsub(type, "message", "probe", longer)
+      + pubsub(type, "message", "elsewhere", longer) + pubsub(type, "message", "chat", "after")
+    #expect(
+      play(protocolVersion, text, inPiecesOf: size)
+        == [
+          .nothing, .subscribed, .message(0, "before"), .oversized(1, longer.utf8.count), .nothing,
+          .message(0, "after"),
+        ])
+  }
+
+  @Test("an oversized string anywhere but in a message's place for its text is a fault")
+  func oversizedElsewhere() {
+    let longer = bulk(String(repeating: "x", count: Limits.respBulkBytes + 1))
+    for text in [
+      ">3\r\n\(longer)+chat\r\n+x\r\n", ">3\r\n+message\r\n\(longer)+x\r\n", ">3\r\n+subscribe\r\n+chat\r\n\(longer)",
+    ] {
+      #expect(play(3, text) == [.failed(.violation(.badPush))])
+    }
+    #expect(play(3, longer) == [.failed(.violation(.unexpectedReply))])
   }
 
   @Test("a message that comes while another channel is not confirmed is delivered")

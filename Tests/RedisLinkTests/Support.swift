@@ -12,9 +12,18 @@ func serve(_ bytes: [UInt8], inPiecesOf size: Int = 1 << 30, to receive: (borrow
     let end = start + min(size, bytes.count - start)
     input.append(contentsOf: bytes.span.extracting(start..<end))
     start = end
-    while case .value(let byteCount) = parser.parse(input.readable) {
-      receive(parser.frame(in: input.readable), input.readable)
-      input.consume(byteCount)
+    serving: while true {
+      switch parser.parse(input.readable) {
+      case .value(let byteCount):
+        receive(parser.frame(in: input.readable), input.readable)
+        input.consume(byteCount)
+      case .needMore:
+        guard let range = parser.takeDiscardable(of: input.count) else { break serving }
+        input.remove(range)
+      case .malformed(let fault):
+        Issue.record("\(fault)")
+        return
+      }
     }
   }
   #expect(input.count == 0, "the test sent half a frame")
