@@ -90,10 +90,8 @@ extension OutboxDrain {
         if isRemoved(failed) { throw .folderRemoved(failed.path) }
         return nil
       }
-      noteFailure()
       return OutboxFailure(name: shown, reason: reason, stuck: error)
     }
-    noteFailure()
     return OutboxFailure(name: target, reason: reason, stuck: nil)
   }
 

@@ -108,7 +108,6 @@ package struct Setting: Sendable {
 
 /// Where a value comes from, each winning over those before it.
 package enum SettingSource: Equatable, Sendable, CustomStringConvertible {
-  case unset
   case file(String)
   case environment(String)
   case flag
@@ -116,7 +115,6 @@ package enum SettingSource: Equatable, Sendable, CustomStringConvertible {
   /// To follow the setting's name.
   package var description: String {
     switch self {
-    case .unset: "by default"
     case .file(let path): "in \(path)"
     case .environment(let name): "in the variable \(name)"
     case .flag: "on the command line"

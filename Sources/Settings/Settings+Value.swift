@@ -41,7 +41,6 @@ extension Settings {
       guard let text = value.asText ?? value.asInteger.map(String.init) else { throw fault }
       telegramGroupID = text
     }
-    sources[setting.key] = source
   }
 
   private static func redis(

@@ -25,12 +25,8 @@ package struct Settings: Sendable {
   package var file: String?
   /// What a person should know, a line each; nothing in them is secret.
   package var warnings: [String] = []
-  /// Where each value that is not a default comes from.
-  package var sources: [Setting.Key: SettingSource] = [:]
 
   package init() {}
-
-  package func source(of key: Setting.Key) -> SettingSource { sources[key] ?? .unset }
 
   /// Asks flags, environment and file, in this order.
   ///

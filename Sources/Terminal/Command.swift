@@ -6,8 +6,6 @@ package struct Option: Equatable, Sendable {
     case none
     /// With the placeholder that the help shows.
     case required(String)
-    /// Only behind `=`, so that `--wait NAME` is an option and an operand.
-    case optional(String)
   }
 
   /// Without the dashes.
@@ -23,10 +21,6 @@ package struct Option: Equatable, Sendable {
     self.init(name, .required(placeholder), help)
   }
 
-  package init(_ name: String, optional placeholder: String, help: String) {
-    self.init(name, .optional(placeholder), help)
-  }
-
   private init(_ name: String, _ value: Value, _ help: String) {
     self.name = name
     self.value = value
@@ -38,7 +32,6 @@ package struct Option: Equatable, Sendable {
     switch value {
     case .none: "--\(name)"
     case .required(let placeholder): "--\(name) \(placeholder)"
-    case .optional(let placeholder): "--\(name)[=\(placeholder)]"
     }
   }
 }

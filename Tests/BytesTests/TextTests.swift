@@ -87,7 +87,7 @@ struct ULIDTests {
       #expect(value?.high == milliseconds << 16 | chance.0 & 0xFFFF, "seed \(random.seed)")
       #expect(value?.low == chance.1, "seed \(random.seed)")
       let bytes = Array(text.utf8)
-      #expect(ULID.isValid(bytes.span) == true)
+      #expect(ULID(bytes.span) == id)
     }
   }
 
@@ -120,7 +120,7 @@ struct ULIDTests {
     ])
   func invalid(_ text: String) {
     let bytes = Array(text.utf8)
-    #expect(ULID.isValid(bytes.span) == false)
+    #expect(ULID(bytes.span) == nil)
   }
 }
 
