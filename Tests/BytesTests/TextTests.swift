@@ -61,6 +61,16 @@ struct UnicodeTextTests {
   }
 }
 
+@Suite("Control characters")
+struct ControlCharacterTests {
+  @Test("the control characters are those of Unicode's category Cc")
+  func category() {
+    for scalar in (0...0x3000).compactMap(Unicode.Scalar.init(_:)) {
+      #expect(scalar.isControl == (scalar.properties.generalCategory == .control), "\(scalar.value)")
+    }
+  }
+}
+
 @Suite("ULID")
 struct ULIDTests {
   /// The value of the 26 characters, by long multiplication.
