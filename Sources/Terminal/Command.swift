@@ -68,7 +68,7 @@ extension Option {
 package struct Example: Sendable {
   /// As it is typed.
   package let line: String
-  /// A few words, without a full stop; may be empty.
+  /// A few words, without a full stop.
   package let does: String
 
   /// The line, and what it does.
