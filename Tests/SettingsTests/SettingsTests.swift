@@ -220,9 +220,9 @@ import Testing
     #expect(try load("{\"queue_bytes\": 4194304}").queueBytes == 4 << 20)
     #expect(fault("{\"max_message_bytes\": 4194304}") != nil)
     #expect(fault("{\"max_message_bytes\": 4194304, \"queue_bytes\": 67108864}") == nil)
-    // 8 * (131072 - 256 + 256) is exactly 1 MiB.
-    #expect(fault("{\"max_message_bytes\": 130816, \"queue_bytes\": 1048576}") == nil)
-    #expect(fault("{\"max_message_bytes\": 130817, \"queue_bytes\": 1048576}") != nil)
+    // 8 * (130736 + 256 + 80) is exactly 1 MiB.
+    #expect(fault("{\"max_message_bytes\": 130736, \"queue_bytes\": 1048576}") == nil)
+    #expect(fault("{\"max_message_bytes\": 130737, \"queue_bytes\": 1048576}") != nil)
   }
 
   @Test("an unknown key is a warning with the nearest known one; a key given twice is one too")
