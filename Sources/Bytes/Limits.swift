@@ -15,6 +15,18 @@ package enum Limits {
   /// The queue holds at least this many of the largest message, so that a reader can work on one while the writer
   /// overwrites others.
   package static let queueMessagesAtLeast = 8
+  /// What a record of the queue takes beyond its message, at most: header, trailer and the filling up to whole words.
+  package static let recordOverhead = 80
+
+  /// The smallest capacity of the queue file, a power of two, for the largest message that a sender may give.
+  ///
+  /// - Parameter messageBytes: within `messageBytesRange`, so that nothing here overflows.
+  package static func leastQueueBytes(forMessageBytes messageBytes: Int) -> Int {
+    let needed = queueMessagesAtLeast * (messageBytes + receivedSlack + recordOverhead)
+    var least = queueBytesRange.lowerBound
+    while least < needed { least *= 2 }
+    return least
+  }
 
   /// Mapped regions of a file start at multiples of this: 16 KiB and 64 KiB pages exist on aarch64.
   package static let mappingAlignment = 64 * 1024
@@ -63,8 +75,8 @@ package enum Limits {
   package static var relationsHold: Bool {
     messageBytesRange.contains(defaultMessageBytes)
       && queueBytesRange.contains(defaultQueueBytes)
-      && defaultQueueBytes >= queueMessagesAtLeast * (defaultMessageBytes + receivedSlack)
-      && queueBytesRange.upperBound >= queueMessagesAtLeast * (messageBytesRange.upperBound + receivedSlack)
+      && defaultQueueBytes >= leastQueueBytes(forMessageBytes: defaultMessageBytes)
+      && queueBytesRange.upperBound >= leastQueueBytes(forMessageBytes: messageBytesRange.upperBound)
       && publishBatchBytes >= defaultMessageBytes
       && outboxBytes >= messageBytesRange.upperBound
       && queueBytesRange.lowerBound >= mappingAlignment

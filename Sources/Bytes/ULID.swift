@@ -15,7 +15,8 @@ package struct ULID: Equatable, Hashable, Sendable {
     low = random.1
   }
 
-  /// The id that `bytes` spells, or nil where they do not have the shape `isValid` asks for.
+  /// The id that `bytes` spells, or nil where they do not have the shape of a ULID as this project writes it:
+  /// 26 upper-case characters, at most 128 bits.
   package init?(_ bytes: borrowing Span<UInt8>) {
     guard bytes.count == Self.characterCount, bytes[0] <= UInt8(ascii: "7") else { return nil }
     var high: UInt64 = 0
@@ -50,10 +51,5 @@ package struct ULID: Equatable, Hashable, Sendable {
     var buffer = ByteBuffer(capacity: Self.characterCount)
     write(to: &buffer)
     return String(repairing: buffer.readable)
-  }
-
-  /// Whether `bytes` has the shape of a ULID as this project writes it: 26 upper-case characters, at most 128 bits.
-  package static func isValid(_ bytes: borrowing Span<UInt8>) -> Bool {
-    ULID(bytes) != nil
   }
 }

@@ -35,3 +35,9 @@ package enum UnicodeText {
     }
   }
 }
+
+extension Unicode.Scalar {
+  /// Whether this is a control character: C0 (U+0000 to U+001F), DEL (U+007F) or C1 (U+0080 to U+009F), which is
+  /// Unicode's category Cc and never grows.
+  package var isControl: Bool { value < 0x20 || 0x7F...0x9F ~= value }
+}

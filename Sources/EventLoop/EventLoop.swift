@@ -167,11 +167,6 @@ package final class EventLoop {
     arm(at: now + duration, handler)
   }
 
-  /// Gives a timer a new deadline; false, and nothing done, where it has fired or was cancelled.
-  package func rearm(_ token: TimerToken, at deadline: Instant) -> Bool {
-    timers.rearm(token.raw, at: deadline)
-  }
-
   /// Makes sure that the timer does not fire. Does nothing where it has fired or was cancelled.
   package func cancel(_ token: TimerToken) {
     if let handler = timers.cancel(token.raw) { retire(handler) }

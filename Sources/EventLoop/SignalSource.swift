@@ -38,7 +38,7 @@ package final class SignalSource: ReadinessHandler {
     unsafe sigemptyset(&set)
     for signal in Signal.allCases { unsafe sigaddset(&set, signal.rawValue) }
     _ = try systemCall("sigprocmask") { unsafe sigprocmask(SIG_BLOCK, &set, nil) }
-    _ = try systemCall("signal(SIGPIPE)") { clinux_ignore_signal(SIGPIPE) }
+    StandardStreams.ignoreBrokenPipes()
     descriptor = FileDescriptor(
       owning: try systemCall("signalfd") { unsafe signalfd(-1, &set, clinux_signalfd_flags) })
   }

@@ -31,17 +31,12 @@ struct TimerQueue {
   var nextDeadline: Instant? { order.last?.deadline }
 
   mutating func arm(at deadline: Instant, _ handler: any TimerHandler) -> UInt64 {
+    armings += 1
     let token = timers.insert(Armed(handler: handler, entry: nil))
-    place(token, at: deadline)
+    let entry = Entry(deadline: deadline, age: armings, token: token)
+    timers.update(token) { $0.entry = entry }
+    order.insert(entry, at: position(of: entry))
     return token
-  }
-
-  /// Moves the deadline of a timer that has not fired; false where it has, or was cancelled.
-  mutating func rearm(_ token: UInt64, at deadline: Instant) -> Bool {
-    guard let armed = timers[token] else { return false }
-    if let entry = armed.entry { order.remove(at: position(of: entry)) }
-    place(token, at: deadline)
-    return true
   }
 
   /// Answers the handler that will now not be called, for the caller to release; nil where the token is stale.
@@ -60,17 +55,9 @@ struct TimerQueue {
     }
   }
 
-  /// Ends a collected timer and answers its handler, to be called; nil where it was cancelled or armed again since.
+  /// Ends a collected timer and answers its handler, to be called; nil where it was cancelled since.
   mutating func fire(_ token: UInt64) -> (any TimerHandler)? {
-    guard let armed = timers[token], armed.entry == nil else { return nil }
-    return timers.remove(token)?.handler
-  }
-
-  private mutating func place(_ token: UInt64, at deadline: Instant) {
-    armings += 1
-    let entry = Entry(deadline: deadline, age: armings, token: token)
-    timers.update(token) { $0.entry = entry }
-    order.insert(entry, at: position(of: entry))
+    timers.remove(token)?.handler
   }
 
   /// Where `entry` stands, or belongs.

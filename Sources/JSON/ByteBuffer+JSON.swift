@@ -117,9 +117,7 @@ extension ByteBuffer {
 
   /// `\u00XX`.
   private mutating func append(escapedControl byte: UInt8) {
-    func digit(_ value: UInt8) -> UInt8 { value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10 }
     append("\\u00")
-    append(digit(byte >> 4))
-    append(digit(byte & 0xF))
+    append(hex: byte)
   }
 }

@@ -12,12 +12,6 @@ package enum JSONNumber {
     return Decimal.signed(token)
   }
 
-  /// The value where the token is an integer (no fraction, no exponent) in UInt64.
-  package static func uint64(_ token: borrowing Span<UInt8>) -> UInt64? {
-    if equal(token, "-0") { return 0 }
-    return Decimal.unsigned(token)
-  }
-
   /// The nearest value of any number token of at most 1,024 bytes; nil where it lies beyond the finite ones.
   package static func double(_ token: borrowing Span<UInt8>) -> Double? {
     guard token.count <= longestToken else { return nil }

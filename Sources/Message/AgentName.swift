@@ -85,10 +85,7 @@ package struct AgentName: Hashable, Sendable, CustomStringConvertible {
         UInt8(ascii: "_"):
         buffer.append(byte)
       case UInt8(ascii: ".") where index > 0: buffer.append(byte)
-      default:
-        buffer.append(UInt8(ascii: "%"))
-        buffer.append(Self.hexDigit(byte >> 4))
-        buffer.append(Self.hexDigit(byte & 0xF))
+      default: buffer.append(percentEncoded: byte)
       }
     }
     return String(repairing: buffer.readable)
@@ -96,9 +93,5 @@ package struct AgentName: Hashable, Sendable, CustomStringConvertible {
 
   private static func fold(_ byte: UInt8) -> UInt8 {
     UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte ? byte + 0x20 : byte
-  }
-
-  private static func hexDigit(_ value: UInt8) -> UInt8 {
-    value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "A") + value - 10
   }
 }

@@ -18,10 +18,8 @@ package struct MessageMembers: Sendable {
   package var to: JSONValue? { string(.to) }
   package var re: JSONValue? { string(.re) }
 
-  /// Members that are not the sender's to give: present where they are not nil, of any kind.
+  /// Not the sender's to give: present where it is not nil, of any kind.
   package var bus: JSONValue? { value(.bus) }
-  package var seq: JSONValue? { value(.seq) }
-  package var lost: JSONValue? { value(.lost) }
 
   /// Validates all of `bytes` and finds the members, in one pass that allocates nothing.
   package static func find(in bytes: borrowing Span<UInt8>) throws(MessageFault) -> MessageMembers {

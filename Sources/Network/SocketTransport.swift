@@ -104,14 +104,5 @@ package final class SocketTransport: Transport {
     }
   }
 
-  package func closeWriting() throws(TransportFault) {
-    let raw = try open()
-    do throws(SystemError) {
-      _ = try systemCall("shutdown") { shutdown(raw, Int32(SHUT_WR)) }
-    } catch {
-      throw fault(error)
-    }
-  }
-
   package func close() { socket = nil }
 }

@@ -42,8 +42,6 @@ package protocol Transport: AnyObject {
   func read(into buffer: inout ByteBuffer, atLeast count: Int) throws(TransportFault) -> TransportProgress
   /// Writes what the other side takes at once, from the front of `bytes`.
   func write(_ bytes: borrowing Span<UInt8>) throws(TransportFault) -> TransportProgress
-  /// Tells the peer that nothing more will be written; reading goes on.
-  func closeWriting() throws(TransportFault)
   /// Ends the connection and gives the descriptor back. Does nothing the second time.
   func close()
 }

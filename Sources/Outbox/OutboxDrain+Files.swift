@@ -90,10 +90,8 @@ extension OutboxDrain {
         if isRemoved(failed) { throw .folderRemoved(failed.path) }
         return nil
       }
-      noteFailure()
       return OutboxFailure(name: shown, reason: reason, stuck: error)
     }
-    noteFailure()
     return OutboxFailure(name: target, reason: reason, stuck: nil)
   }
 
@@ -128,8 +126,7 @@ extension OutboxDrain {
   /// A name that stands for any bytes and cannot be mistaken for a message or a reason: what is not a letter, digit,
   /// `-` or `_` becomes `%` and two hex digits; cut where it is long.
   static func escaped(_ bytes: borrowing Span<UInt8>) -> String {
-    let hex = Array("0123456789ABCDEF".utf8)
-    var escaped: [UInt8] = []
+    var escaped = ByteBuffer(capacity: Limits.outboxStrangeNameBytes)
     for index in 0..<bytes.count where escaped.count + 3 <= Limits.outboxStrangeNameBytes {
       let byte = bytes[index]
       switch byte {
@@ -137,9 +134,9 @@ extension OutboxDrain {
         UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
         escaped.append(byte)
       default:
-        escaped += [UInt8(ascii: "%"), hex[Int(byte >> 4)], hex[Int(byte & 15)]]
+        escaped.append(percentEncoded: byte)
       }
     }
-    return String(repairing: escaped.span)
+    return String(repairing: escaped.readable)
   }
 }

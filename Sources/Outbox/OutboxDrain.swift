@@ -74,8 +74,6 @@ package struct OutboxDrain: ~Copyable {
 
   /// The largest message taken, in bytes; a larger one goes to `failed/`.
   package var maximumMessageBytes: Int
-  /// How many were found that can never be sent, since this was opened.
-  package private(set) var failures: UInt64 = 0
 
   /// Opens the outbox in the open state folder and makes what is missing of it. Nothing is listed yet.
   ///
@@ -142,8 +140,6 @@ package struct OutboxDrain: ~Copyable {
 
   /// How many names wait, repetitions included; those in flight are not among them.
   package var waitingCount: Int { waiting.count + strange.count }
-  /// How many messages `next` has handed out that are neither finished, failed nor put back.
-  package var inFlightCount: Int { flights.count }
   /// What the counts page says, that is what senders see against the quota.
   package var counted: OutboxCounted { counts.held }
 
@@ -273,9 +269,6 @@ package struct OutboxDrain: ~Copyable {
     flights.remove(at: index)
     if flights.isEmpty { greatestInFlight = nil }
   }
-
-  /// Counts a failure: `setAside` alone calls it.
-  mutating func noteFailure() { failures += 1 }
 
   /// Gives back a message's place in the quota. A page that was replaced meanwhile is renewed; where that fails
   /// `recount` mends the counts.

@@ -80,10 +80,8 @@ package enum OutboxReason: Equatable, Sendable {
     for scalar in text.unicodeScalars {
       count += UTF8.width(scalar)
       guard count <= Limits.outboxReasonBytes else { break }
-      // C0, DEL, C1 and the two separators that some readers take for line ends.
-      let isControl =
-        scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) || (0x2028...0x2029).contains(scalar.value)
-      line.append(isControl ? " " : scalar)
+      // The two separators are line ends to some readers.
+      line.append(scalar.isControl || 0x2028...0x2029 ~= scalar.value ? " " : scalar)
     }
     return String(line)
   }

@@ -107,7 +107,7 @@ private struct RedisURLParser {
     var result: [UInt8] = []
     while offset < end {
       if bytes[offset] == UInt8(ascii: "%") {
-        guard offset + 2 < end, let high = hexadecimal(bytes[offset + 1]), let low = hexadecimal(bytes[offset + 2])
+        guard offset + 2 < end, let high = Hex.value(bytes[offset + 1]), let low = Hex.value(bytes[offset + 2])
         else { throw fault("two hexadecimal digits after '%' (a '%' itself is written %25)") }
         result.append(high << 4 | low)
         offset += 3
@@ -120,15 +120,6 @@ private struct RedisURLParser {
       throw RedisURLError(offset: start, expected: "text that decodes to UTF-8 without NUL")
     }
     return String(repairing: result.span)
-  }
-
-  private func hexadecimal(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-    default: nil
-    }
   }
 
   private mutating func host(before end: Int) throws(RedisURLError) -> String {
@@ -154,7 +145,7 @@ private struct RedisURLParser {
     let start = offset
     while offset < close, bytes[offset] != UInt8(ascii: "%") {
       let byte = bytes[offset]
-      guard hexadecimal(byte) != nil || byte == UInt8(ascii: ":") || byte == UInt8(ascii: ".") else {
+      guard Hex.value(byte) != nil || byte == UInt8(ascii: ":") || byte == UInt8(ascii: ".") else {
         throw fault("an IPv6 address of hexadecimal digits, ':' and '.'")
       }
       offset += 1

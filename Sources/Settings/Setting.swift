@@ -27,8 +27,12 @@ package struct Setting: Sendable {
 
   /// When a changed value takes effect.
   package enum Change: String, Sendable {
-    case reload
+    /// When clawd is started again; a running one says so when it reads the file anew.
     case restart
+    /// At once: each clawq reads it when it starts.
+    case nextCommand = "read by each clawq"
+    /// Never: nothing uses it.
+    case never = "no effect"
   }
 
   package let key: Key
@@ -80,7 +84,7 @@ package struct Setting: Sendable {
     case .localAgentName:
       Setting(
         key: key, environment: "LOCAL_AGENT_NAME", kind: .agentName, isSecret: false, defaultText: nil,
-        change: .reload, help: "the agent that clawq reads for")
+        change: .nextCommand, help: "the agent that clawq reads for")
     case .queueBytes:
       Setting(
         key: key, environment: nil, kind: .powerOfTwo(Limits.queueBytesRange), isSecret: false,
@@ -96,7 +100,7 @@ package struct Setting: Sendable {
     case .telegramGroupID:
       Setting(
         key: key, environment: "TELEGRAM_GROUP_ID", kind: .textOrInteger, isSecret: false, defaultText: nil,
-        change: .reload, help: "the Telegram group that messages are shown in")
+        change: .never, help: "the Telegram group; used by a later version, accepted")
     }
   }
 
@@ -108,7 +112,6 @@ package struct Setting: Sendable {
 
 /// Where a value comes from, each winning over those before it.
 package enum SettingSource: Equatable, Sendable, CustomStringConvertible {
-  case unset
   case file(String)
   case environment(String)
   case flag
@@ -116,7 +119,6 @@ package enum SettingSource: Equatable, Sendable, CustomStringConvertible {
   /// To follow the setting's name.
   package var description: String {
     switch self {
-    case .unset: "by default"
     case .file(let path): "in \(path)"
     case .environment(let name): "in the variable \(name)"
     case .flag: "on the command line"

@@ -41,7 +41,6 @@ extension Settings {
       guard let text = value.asText ?? value.asInteger.map(String.init) else { throw fault }
       telegramGroupID = text
     }
-    sources[setting.key] = source
   }
 
   private static func redis(
@@ -61,7 +60,7 @@ extension Settings {
 extension Setting {
   fileprivate func allows(_ text: String) -> Bool {
     guard case .text(let bytes) = kind, bytes.contains(text.utf8.count) else { return false }
-    return text.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
+    return !text.unicodeScalars.contains(where: \.isControl)
   }
 
   fileprivate func allows(_ number: Int) -> Bool {

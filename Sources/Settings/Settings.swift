@@ -13,30 +13,36 @@ package struct Settings: Sendable {
     case server(RedisURL)
   }
 
+  /// Where the messages go; `notConfigured` unless something was said.
   package var redis = Redis.notConfigured
+  /// The Redis channel, `Limits.channelNameBytes` bytes without control characters.
   package var channel = Setting.defaultChannel
+  /// The agent that clawq reads for; nil: the default consumer, unfiltered.
   package var localAgentName: AgentName?
+  /// The capacity of the queue file in bytes: a power of two within `Limits.queueBytesRange`.
   package var queueBytes = Limits.defaultQueueBytes
+  /// The largest encoded object that a sender may give, in bytes, within `Limits.messageBytesRange`.
   package var maxMessageBytes = Limits.defaultMessageBytes
+  /// Whether the members of the state folder's group take part.
   package var shareGroup = false
+  /// As it was given, a number written out; nil also where it was empty or null.
   package var telegramGroupID: String?
 
   /// The configuration file that was read; nil where there is none.
   package var file: String?
   /// What a person should know, a line each; nothing in them is secret.
   package var warnings: [String] = []
-  /// Where each value that is not a default comes from.
-  package var sources: [Setting.Key: SettingSource] = [:]
 
+  /// Everything at its default.
   package init() {}
-
-  package func source(of key: Setting.Key) -> SettingSource { sources[key] ?? .unset }
 
   /// Asks flags, environment and file, in this order.
   ///
   /// - Parameters:
   ///   - configFlag: the value of `--config`.
   ///   - flags: values given on the command line, as text.
+  /// - Throws: where the file cannot be read or is not JSON, where a value is not what its setting allows, and where
+  ///   two do not fit each other. No fault repeats a secret.
   package static func load(
     configFlag: String?, flags: [Setting.Key: String] = [:], environment: Environment
   ) throws(SettingsFault) -> Settings {
@@ -74,9 +80,7 @@ package struct Settings: Sendable {
   }
 
   private func checkRelations() throws(SettingsFault) {
-    // Both are within their ranges, so this cannot overflow.
-    var least = Limits.queueBytesRange.lowerBound
-    while least < Limits.queueMessagesAtLeast * (maxMessageBytes + Limits.receivedSlack) { least *= 2 }
+    let least = Limits.leastQueueBytes(forMessageBytes: maxMessageBytes)
     guard queueBytes >= least else {
       throw .queueTooSmall(queueBytes: queueBytes, maxMessageBytes: maxMessageBytes, least: least)
     }

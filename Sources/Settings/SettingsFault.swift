@@ -39,7 +39,7 @@ package enum SettingsFault: Error, Equatable {
     case .malformed(_, let line, let column, let reason): "line \(line), column \(column): \(reason)"
     case .invalid(_, _, let expected): "expected \(expected)"
     case .queueTooSmall:
-      "the queue must hold \(Limits.queueMessagesAtLeast) of the largest message with \(Limits.receivedSlack) bytes more each"
+      "the queue must hold \(Limits.queueMessagesAtLeast) of the largest message with \(Limits.receivedSlack + Limits.recordOverhead) bytes more each"
     }
   }
 

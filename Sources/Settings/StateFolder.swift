@@ -10,12 +10,11 @@ package import System
 ///       cursors/             one file for each consumer
 ///       outbox/              what clawsend hands over
 ///
-/// This is the one place that knows these names.
+/// The outbox and the names inside it are `Outbox`'s (`OutboxLayout`); the other names are known here alone.
 package struct StateFolder: ~Copyable {
   package static let queueFile = "queue.ring"
   package static let lockFile = "queue.lock"
   package static let cursorsFolder = "cursors"
-  package static let outboxFolder = "outbox"
 
   /// The name the state folder has inside a user's state home.
   private static let ownName = "openclaw-bus"

@@ -59,16 +59,6 @@ package struct SharedMapping: ~Copyable {
     unsafe word(offset).pointee.wrappingAdd(value, ordering: .acquiringAndReleasing).oldValue
   }
 
-  /// Subtracts `value`, stopping at zero; acquires and releases.
-  package func subtract(_ value: UInt64, _ offset: Int) {
-    var current = loadRelaxed(offset)
-    while true {
-      let result = compareExchange(current, with: current > value ? current - value : 0, offset)
-      if result.exchanged { return }
-      current = result.original
-    }
-  }
-
   /// Stores `desired` where `expected` stands; acquires and releases.
   package func compareExchange(
     _ expected: UInt64, with desired: UInt64, _ offset: Int

@@ -20,9 +20,6 @@ package enum StandardStreams {
   package static func ignoreBrokenPipes() {
     _ = signal(SIGPIPE, SIG_IGN)
   }
-
-  /// Whether `descriptor` is a terminal: a person is looking.
-  package static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 }
 
 /// The permissions that files and folders made from now on do not get (umask(2)).

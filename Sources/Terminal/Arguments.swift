@@ -20,7 +20,7 @@ package struct Arguments: Sendable {
   /// Whether the option was given, with a value or without.
   package func has(_ option: Option) -> Bool { values[option.name] != nil }
 
-  /// The option's value; nil where the option, or an optional value, was not given.
+  /// The option's value; nil where the option was not given.
   ///
   /// - Throws: `usage` where it is empty or not UTF-8.
   package func text(_ option: Option) throws(Failure) -> String? {
@@ -43,37 +43,6 @@ package struct Arguments: Sendable {
         why: "expected a whole number from \(range.lowerBound) to \(range.upperBound)")
     }
     return number
-  }
-
-  /// The option's value, seconds with or without a fraction of up to nine digits, in nanoseconds; nil where the option
-  /// was not given.
-  ///
-  /// - Parameter limit: the most seconds allowed, below 2^34.
-  /// - Throws: `usage` where it is anything else.
-  package func duration(_ option: Option, atMost limit: UInt64) throws(Failure) -> UInt64? {
-    guard let bytes = values[option.name] ?? nil else { return nil }
-    guard let nanoseconds = Self.nanoseconds(bytes), nanoseconds <= .seconds(limit) else {
-      throw Failure(
-        .usage, "--\(option.name) cannot be \(Program.quoted(bytes))",
-        why: "expected seconds from 0 to \(limit), such as 30 or 1.5")
-    }
-    return nanoseconds
-  }
-
-  private static func nanoseconds(_ bytes: [UInt8]) -> UInt64? {
-    let point = bytes.firstIndex(of: UInt8(ascii: ".")) ?? bytes.count
-    guard let seconds = Decimal.unsigned(bytes.span.extracting(0..<point)), seconds < 1 << 34 else { return nil }
-    guard point < bytes.count else { return .seconds(seconds) }
-    let digits = bytes[(point + 1)...]
-    guard (1...9).contains(digits.count) else { return nil }
-    var fraction: UInt64 = 0
-    var unit: UInt64 = 1_000_000_000
-    for byte in digits {
-      guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else { return nil }
-      unit /= 10
-      fraction += UInt64(byte - UInt8(ascii: "0")) * unit
-    }
-    return .seconds(seconds) + fraction
   }
 
   /// The operand as text.

@@ -2,29 +2,34 @@ package import Settings
 
 /// An option of a command: `--name`, `--name VALUE` or `--name=VALUE`.
 package struct Option: Equatable, Sendable {
+  /// Whether the option takes a value.
   package enum Value: Equatable, Sendable {
+    /// A flag: given or not.
     case none
     /// With the placeholder that the help shows.
     case required(String)
-    /// Only behind `=`, so that `--wait NAME` is an option and an operand.
-    case optional(String)
   }
 
   /// Without the dashes.
   package let name: String
   package let value: Value
+  /// What it does, on one line without a full stop, however long; the help wraps it.
   package let help: String
 
+  /// An option without a value.
+  ///
+  /// - Parameter name: without the dashes.
   package init(flag name: String, help: String) {
     self.init(name, .none, help)
   }
 
+  /// An option with a value.
+  ///
+  /// - Parameters:
+  ///   - name: without the dashes.
+  ///   - placeholder: what stands for the value in the help: `DIR`.
   package init(_ name: String, _ placeholder: String, help: String) {
     self.init(name, .required(placeholder), help)
-  }
-
-  package init(_ name: String, optional placeholder: String, help: String) {
-    self.init(name, .optional(placeholder), help)
   }
 
   private init(_ name: String, _ value: Value, _ help: String) {
@@ -38,18 +43,21 @@ package struct Option: Equatable, Sendable {
     switch value {
     case .none: "--\(name)"
     case .required(let placeholder): "--\(name) \(placeholder)"
-    case .optional(let placeholder): "--\(name)[=\(placeholder)]"
     }
   }
 }
 
 extension Option {
+  /// Where the queue, the cursors and the outbox are.
   package static let stateDir = Option(
     "state-dir", "DIR",
     help: "the state folder (else $OPENCLAW_BUS_STATE_DIR, $XDG_STATE_HOME/openclaw-bus, ~/.local/state/openclaw-bus)")
+  /// The configuration file.
   package static let config = Option(
     "config", "FILE", help: "the configuration (else $OPENCLAW_BUS_CONFIG, ~/.openclaw-bus-config.json)")
+  /// Answered by the parser, in every command.
   package static let help = Option(flag: "help", help: "show this and exit")
+  /// Answered by the parser, in every command.
   package static let version = Option(flag: "version", help: "show the version and exit")
 
   /// What every command takes.
@@ -58,9 +66,12 @@ extension Option {
 
 /// A command line of the help with what it does.
 package struct Example: Sendable {
+  /// As it is typed.
   package let line: String
+  /// A few words, without a full stop.
   package let does: String
 
+  /// The line, and what it does.
   package init(_ line: String, _ does: String) {
     self.line = line
     self.does = does
@@ -75,16 +86,20 @@ package struct Command: Sendable {
   package let summary: String
   /// How the help writes the operands: `NAME TEXT...`.
   package let operands: String
+  /// How many operands the parser lets through.
   package let operandCount: ClosedRange<Int>
   /// Its own options; the common ones are added.
   package let options: [Option]
   /// Paragraphs for the help.
   package let details: [String]
+  /// What the help ends with.
   package let examples: [Example]
   /// What of the configuration the help explains.
   package let settings: [Setting]
+  /// Those the command can end with, in the order of the help.
   package let exitCodes: [ExitCode]
 
+  /// A command that takes no operand and only the common options, unless more is said.
   package init(
     _ name: String?, _ summary: String, operands: String = "", operandCount: ClosedRange<Int> = 0...0,
     options: [Option] = [], details: [String] = [], examples: [Example] = [],
@@ -106,8 +121,11 @@ package struct Command: Sendable {
 
 /// A program: several commands, or one without a name.
 package struct Program: Sendable {
+  /// What it is called on the command line.
   package let name: String
+  /// One line, without a full stop.
   package let summary: String
+  /// At least one, in the order of the help.
   package let commands: [Command]
   /// The command that is meant where none is named.
   package let defaultCommand: String?

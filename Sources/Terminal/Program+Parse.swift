@@ -33,8 +33,8 @@ extension Program {
         throw usage("--\(option.name) is given twice")
       }
       switch (option.value, attached) {
-      case (.none, nil), (.optional, _):
-        values[option.name] = .some(attached)
+      case (.none, nil):
+        values[option.name] = .some(nil)
       case (.none, .some):
         throw usage("--\(option.name) takes no value")
       case (.required, .some(let value)):

@@ -93,6 +93,10 @@ private func writeJSON(
   json.beginObject(&buffer)
   json.name("state", &buffer)
   json.value("off", &buffer)
+  for name: StaticString in ["depth", "oldest_s", "unknown"] {
+    json.name(name, &buffer)
+    json.value(UInt64(0), &buffer)
+  }
   json.endObject(&buffer)
   json.name("outbox", &buffer)
   json.beginObject(&buffer)

@@ -61,6 +61,16 @@ struct UnicodeTextTests {
   }
 }
 
+@Suite("Control characters")
+struct ControlCharacterTests {
+  @Test("the control characters are those of Unicode's category Cc")
+  func category() {
+    for scalar in (0...0x3000).compactMap(Unicode.Scalar.init(_:)) {
+      #expect(scalar.isControl == (scalar.properties.generalCategory == .control), "\(scalar.value)")
+    }
+  }
+}
+
 @Suite("ULID")
 struct ULIDTests {
   /// The value of the 26 characters, by long multiplication.
@@ -87,7 +97,7 @@ struct ULIDTests {
       #expect(value?.high == milliseconds << 16 | chance.0 & 0xFFFF, "seed \(random.seed)")
       #expect(value?.low == chance.1, "seed \(random.seed)")
       let bytes = Array(text.utf8)
-      #expect(ULID.isValid(bytes.span) == true)
+      #expect(ULID(bytes.span) == id)
     }
   }
 
@@ -120,7 +130,7 @@ struct ULIDTests {
     ])
   func invalid(_ text: String) {
     let bytes = Array(text.utf8)
-    #expect(ULID.isValid(bytes.span) == false)
+    #expect(ULID(bytes.span) == nil)
   }
 }
 

@@ -209,3 +209,14 @@ def test_status_is_shown_in_words_too(filled):
     done = filled.clawq("status")
     assert done.returncode == 0
     assert b"total" in done.stdout and b"unread" in done.stdout
+
+
+def test_status_has_every_key_that_programs_rely_on(filled):
+    status = filled.status()
+    assert status["telegram"] == {"state": "off", "depth": 0, "oldest_s": 0, "unknown": 0}
+    for name, keys in {
+        "daemon": {"state", "pid", "version"},
+        "redis": {"state", "last_error"},
+        "outbox": {"new", "stored", "failed", "oldest_s"},
+    }.items():
+        assert status[name].keys() >= keys

@@ -80,35 +80,6 @@ struct TimerTests {
     #expect(log.entries.isEmpty)
   }
 
-  @Test("a re-armed timer fires once, at its new deadline, with its new age")
-  func rearming() throws {
-    let start = poller.time
-    let token = loop.arm(at: start + 10, timer("moved"))
-    _ = loop.arm(at: start + 20, timer("other"))
-    #expect(loop.rearm(token, at: start + 20))
-    for _ in 0..<2 { try loop.turn() }
-    #expect(poller.waits == [start + 20, nil])
-    #expect(log.entries == ["other", "moved"])
-    #expect(!loop.rearm(token, at: start + 30))
-  }
-
-  @Test("a timer re-armed by an earlier one of the same turn waits for its new deadline")
-  func rearmingDue() throws {
-    let start = poller.time
-    var second: TimerToken?
-    _ = loop.arm(
-      at: start + 1,
-      timer("a") { [loop, log] _ in
-        if let second, !loop.rearm(second, at: start + 50) { log.entries.append("gone") }
-      })
-    second = loop.arm(at: start + 1, timer("b"))
-    try loop.turn()
-    #expect(log.entries == ["a"])
-    try loop.turn()
-    #expect(log.entries == ["a", "b"])
-    #expect(poller.time == start + 50)
-  }
-
   @Test("a timer armed in a callback with a deadline in the past fires in the next turn, not in this one")
   func armingThePast() throws {
     let past = Instant(nanoseconds: 0)
@@ -140,7 +111,6 @@ struct TimerTests {
     _ = loop.arm(after: 1, timer("c"))
     loop.cancel(spent)
     loop.cancel(cancelled)
-    #expect(!loop.rearm(cancelled, at: poller.time))
     try loop.turn()
     #expect(log.entries == ["a", "c"])
   }
@@ -185,7 +155,7 @@ struct TimerTests {
     #expect(handler == nil)
   }
 
-  @Test("random armings, re-armings and cancellations fire in the order a sort gives")
+  @Test("random armings and cancellations fire in the order a sort gives")
   func randomised() throws {
     var generator = SeededGenerator()
     var expected: [(deadline: Instant, age: Int, name: String)] = []
@@ -197,11 +167,6 @@ struct TimerTests {
         guard let victim = expected.randomElement(using: &generator), let token = tokens[victim.name] else { continue }
         loop.cancel(token)
         expected.removeAll { $0.name == victim.name }
-      case 1:
-        guard let moved = expected.randomElement(using: &generator), let token = tokens[moved.name] else { continue }
-        #expect(loop.rearm(token, at: deadline), "\(generator)")
-        expected.removeAll { $0.name == moved.name }
-        expected.append((deadline, age, moved.name))
       default:
         tokens["\(age)"] = loop.arm(at: deadline, timer("\(age)"))
         expected.append((deadline, age, "\(age)"))

@@ -3,7 +3,6 @@ import JSON
 import Testing
 
 func int64(_ token: String) -> Int64? { JSONNumber.int64(Array(token.utf8).span) }
-func uint64(_ token: String) -> UInt64? { JSONNumber.uint64(Array(token.utf8).span) }
 func double(_ token: String) -> Double? { JSONNumber.double(Array(token.utf8).span) }
 
 @Suite("Numbers")
@@ -11,15 +10,13 @@ struct NumberTests {
   @Test(
     "integers have a value where they fit and are written as integers",
     arguments: [
-      ("0", 0, 0), ("-0", 0, 0), ("1", 1, 1), ("-1", -1, nil), ("9223372036854775807", .max, 9_223_372_036_854_775_807),
-      ("9223372036854775808", nil, 9_223_372_036_854_775_808), ("-9223372036854775808", .min, nil),
-      ("-9223372036854775809", nil, nil), ("18446744073709551615", nil, .max), ("18446744073709551616", nil, nil),
-      ("1.0", nil, nil), ("1e3", nil, nil), ("", nil, nil), ("-", nil, nil), ("01", nil, nil), ("+1", nil, nil),
-      (" 1", nil, nil), ("1 ", nil, nil), ("0x1", nil, nil), ("99999999999999999999999999", nil, nil),
-    ] as [(String, Int64?, UInt64?)])
-  func integers(_ token: String, _ signed: Int64?, _ unsigned: UInt64?) {
-    #expect(int64(token) == signed)
-    #expect(uint64(token) == unsigned)
+      ("0", 0), ("-0", 0), ("1", 1), ("-1", -1), ("9223372036854775807", .max), ("9223372036854775808", nil),
+      ("-9223372036854775808", .min), ("-9223372036854775809", nil), ("18446744073709551616", nil), ("1.0", nil),
+      ("1e3", nil), ("", nil), ("-", nil), ("01", nil), ("+1", nil), (" 1", nil), ("1 ", nil), ("0x1", nil),
+      ("99999999999999999999999999", nil),
+    ] as [(String, Int64?)])
+  func integers(_ token: String, _ value: Int64?) {
+    #expect(int64(token) == value)
   }
 
   @Test(

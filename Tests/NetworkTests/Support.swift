@@ -117,7 +117,6 @@ final class ScriptedTransport: Transport {
   }
   func read(into buffer: inout ByteBuffer, atLeast count: Int) throws(TransportFault) -> TransportProgress { .end }
   func write(_ bytes: borrowing Span<UInt8>) throws(TransportFault) -> TransportProgress { .bytes(bytes.count) }
-  func closeWriting() throws(TransportFault) {}
   func close() {
     descriptor = nil
     isClosed = true

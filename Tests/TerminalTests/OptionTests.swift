@@ -5,7 +5,6 @@ import Testing
 @Suite struct OptionTests {
   private static let timeout = Option("timeout", "S", help: "wait at most S seconds")
   private static let max = Option("max", "N", help: "at most N messages")
-  private static let wait = Option("wait", optional: "stored|mirrored", help: "wait for it")
   private static let json = Option(flag: "json", help: "as JSON")
   private static let to = Option("to", "AGENT", help: "for AGENT alone")
 
@@ -20,7 +19,7 @@ import Testing
     "clawsend", "sends a message",
     commands: [
       Command(
-        nil, "send a message", operands: "NAME TEXT...", operandCount: 2...Int.max, options: [to, wait, json],
+        nil, "send a message", operands: "NAME TEXT...", operandCount: 2...Int.max, options: [to, json],
         exitCodes: [.success])
     ])
   private let daemon = Program(
@@ -69,15 +68,6 @@ import Testing
     #expect(!(try arguments(sender, "elon", "--", "--json")).has(Self.json))
   }
 
-  @Test("an optional value stands only behind the equals sign")
-  func optional() throws {
-    let bare = try arguments(sender, "--wait", "elon", "hi")
-    #expect(bare.has(Self.wait))
-    #expect(try bare.text(Self.wait) == nil)
-    #expect(texts(bare) == ["elon", "hi"])
-    #expect(try arguments(sender, "--wait=stored", "elon", "hi").text(Self.wait) == "stored")
-  }
-
   @Test("a value keeps every equals sign behind the first, and may begin with -- there")
   func equalsSigns() throws {
     #expect(try arguments(sender, "--to=a=b=", "e", "t").text(Self.to) == "a=b=")
@@ -124,24 +114,6 @@ import Testing
     }
     #expect(try arguments(queue, "get", "--max=10").integer(Self.max, in: 1...10) == 10)
     #expect(try arguments(queue, "get").integer(Self.max, in: 1...10) == nil)
-  }
-
-  @Test("durations are seconds with a fraction of up to nine digits, bounded")
-  func durations() throws {
-    let good: [(String, UInt64)] = [
-      ("0", 0), ("1", 1_000_000_000), ("0.5", 500_000_000), ("1.000000001", 1_000_000_001), ("3600", 3_600_000_000_000),
-      ("3600.0", 3_600_000_000_000),
-    ]
-    for (text, nanoseconds) in good {
-      #expect(try arguments(queue, "get", "--timeout", text).duration(Self.timeout, atMost: 3600) == nanoseconds)
-    }
-    for text in [
-      "", ".", ".5", "1.", "-1", "+1", "01", "1s", "1,5", "1.5.5", "inf", "nan", "1e3", "3600.000000001", "3601",
-      "0.0000000001", "18446744073709551615", "18446744073709551616", "17179869184", "1._", "1.-1",
-    ] {
-      let arguments = try arguments(queue, "get", "--timeout=\(text)")
-      #expect(throws: Failure.self, "\(text)") { try arguments.duration(Self.timeout, atMost: 3600) }
-    }
   }
 
   @Test("a mistyped command is answered with the nearest and all")

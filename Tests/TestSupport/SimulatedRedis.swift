@@ -215,8 +215,6 @@ package final class SimulatedConnection: Transport, SimulatedDevice {
     return .bytes(count)
   }
 
-  package func closeWriting() throws(TransportFault) {}
-
   package func close() {
     guard !isClosed else { return }
     isClosed = true

@@ -67,7 +67,6 @@ static const uint32_t clinux_epoll_in = EPOLLIN;
 static const uint32_t clinux_epoll_out = EPOLLOUT;
 static const uint32_t clinux_epoll_error = EPOLLERR;
 static const uint32_t clinux_epoll_hang_up = EPOLLHUP;
-static const uint32_t clinux_epoll_peer_closed = EPOLLRDHUP;
 static const int clinux_epoll_close_on_exec = EPOLL_CLOEXEC;
 
 // Flags of the descriptors that never wait and do not pass through exec.
@@ -88,11 +87,6 @@ static const uint32_t clinux_inotify_only_folder = IN_ONLYDIR;
 // ioctl is variadic. Answers 0 and how many bytes could be read now, or -1 with errno.
 static inline int clinux_bytes_to_read(int descriptor, int *count) {
   return ioctl(descriptor, FIONREAD, count);
-}
-
-// SIG_IGN is a cast that Swift does not import. Answers 0, or -1 with errno.
-static inline int clinux_ignore_signal(int number) {
-  return signal(number, SIG_IGN) == SIG_ERR ? -1 : 0;
 }
 
 #endif
