@@ -42,6 +42,8 @@ struct QueueFile: ~Copyable {
       let status = try file.status(path)
       guard status.isRegular, try beginsLikeOurs(file) else { throw SystemError(code: ENODEV, call: "read") }
       guard status.size >= QueueLayout.headerBytes else { throw SystemError(code: ENODATA, call: "fstat") }
+      // A copy restored with holes in it: a store into one on a full disk would be SIGBUS.
+      if writable { try file.allocate(status.size, path) }
       return try SharedMapping(file, byteCount: status.size, writable: writable, path)
     } catch {
       switch error.code {
