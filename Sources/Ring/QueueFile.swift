@@ -74,13 +74,21 @@ struct QueueFile: ~Copyable {
   /// The bounds that the writer has published, or nil where they contradict each other. Read in an order that keeps
   /// the invariant whatever the writer does meanwhile: `oldest` first, so that it can only be too low.
   func bounds() throws(QueueError) -> (oldest: UInt64, published: UInt64) {
-    let oldest = mapping.loadAcquiring(QueueLayout.oldestOffset)
-    // Acquire: pairs with the release of `published` in `RingWriter.append`; the record before it is whole.
-    let published = mapping.loadAcquiring(QueueLayout.publishedOffset)
-    guard oldest & 7 == 0, published & 7 == 0, published < QueueLayout.positionLimit, oldest <= published else {
-      throw .damaged(path: path, what: "positions \(oldest) and \(published)")
+    // Acquire: pairs with the release of `oldest` in `RingWriter.makeRoom`.
+    var oldest = mapping.loadAcquiring(QueueLayout.oldestOffset)
+    while true {
+      // Acquire: pairs with the release of `published` in `RingWriter.append`; the record before it is whole.
+      let published = mapping.loadAcquiring(QueueLayout.publishedOffset)
+      guard oldest & 7 == 0, published & 7 == 0, published < QueueLayout.positionLimit, oldest <= published else {
+        throw .damaged(path: path, what: "positions \(oldest) and \(published)")
+      }
+      if published - oldest <= capacity { return (oldest, published) }
+      // Either the writer went round between the two loads, and then `oldest` moved before `published` did; or no
+      // writer ever wrote these.
+      let moved = mapping.loadAcquiring(QueueLayout.oldestOffset)
+      guard moved > oldest else { throw .damaged(path: path, what: "positions \(oldest) and \(published)") }
+      oldest = moved
     }
-    return (oldest, published)
   }
 
   /// Whether the bytes from `position` on were still whole when the loads before this call were made. Where they were

@@ -135,7 +135,8 @@ package struct RingWriter: ~Copyable {
         oldest &+= UInt64(recordBytes)
       }
     } while end &- oldest > file.capacity
-    file.mapping.storeRelaxed(oldest, QueueLayout.oldestOffset)
+    // Release: pairs with the acquire in `QueueFile.bounds`.
+    file.mapping.storeReleasing(oldest, QueueLayout.oldestOffset)
   }
 
   /// Wakes the readers that wait, where something was published since the last call. Once per turn of the loop.
