@@ -73,7 +73,7 @@ let package = Package(
       ["RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "Settings", "System", "Bytes"]),
     program(
       "clawd",
-      ["Daemon", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Terminal", "Settings", "System", "Bytes"],
+      ["Daemon", "RedisLink", "Network", "EventLoop", "Outbox", "Message", "Ring", "Terminal", "Settings", "System", "Bytes"],
       staticRuntime),
     program(
       "clawq", ["Inbox", "Ring", "Terminal", "Settings", "Outbox", "Message", "JSON", "System", "Bytes"],

@@ -24,9 +24,10 @@ extension RingWriter {
   /// - Parameters:
   ///   - capacity: of a new ring, in bytes: a power of two within `Limits.queueBytesRange`.
   ///   - permissions: of a new file.
+  ///   - lossReason: the raw value of the loss reason under which records that are not whole are reported.
   ///   - now: microseconds since the Unix epoch.
   package static func open(
-    _ name: String, in folder: borrowing Folder, capacity: Int, permissions: UInt32, now: UInt64
+    _ name: String, in folder: borrowing Folder, capacity: Int, permissions: UInt32, lossReason: UInt8, now: UInt64
   ) throws(QueueError) -> RingWriter {
     let boot: BootID
     do { boot = try BootID.current() } catch { throw .system(error) }
@@ -58,14 +59,15 @@ extension RingWriter {
     let wasWhole = survey.end == published && survey.oldest == oldest
     let hint = file.mapping.loadRelaxed(QueueLayout.sequenceOffset)
     let lost = (rebooted || !wasWhole) && hint > whole && hint < QueueLayout.positionLimit ? hint - whole : 0
-    file.mapping.storeRelaxed(survey.oldest, QueueLayout.oldestOffset)
+    // Release: pairs with the acquire in `QueueFile.bounds`.
+    file.mapping.storeReleasing(survey.oldest, QueueLayout.oldestOffset)
     if lost == 0 { file.mapping.storeReleasing(survey.end, QueueLayout.publishedOffset) }
     var writer = RingWriter(
       file: file, oldest: survey.oldest, intent: intent, published: survey.end, nextSequence: whole)
     // The cut is published together with the record of what it cost, and only then is this start of the machine noted:
     // a recovery that dies on the way is done again by the next start, with the same outcome.
     if lost > 0 {
-      do { try writer.append(lossOf: lost, reason: recoveryReason, receivedAt: now) } catch {
+      do { try writer.append(lossOf: lost, reason: lossReason, receivedAt: now) } catch {
         throw .damaged(path: writer.path, what: "no room for a record of its loss")
       }
     }
@@ -81,9 +83,6 @@ extension RingWriter {
     file.mapping.storeReleasing(boot.high, QueueLayout.bootHighOffset)
     file.mapping.storeReleasing(boot.low, QueueLayout.bootLowOffset)
   }
-
-  /// The raw value of the loss reason for records that a crash of the machine took: `reset`.
-  private static var recoveryReason: UInt8 { 5 }
 
   private static func create(
     _ name: String, in folder: borrowing Folder, capacity: Int, permissions: UInt32, boot: BootID, now: UInt64

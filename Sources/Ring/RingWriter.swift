@@ -1,7 +1,7 @@
 internal import Bytes
 internal import Glibc
 internal import Synchronization
-package import System
+internal import System
 
 /// The one writer of a queue file. Whoever makes one holds the writer's lock, on another file.
 ///
@@ -154,10 +154,4 @@ package struct RingWriter: ~Copyable {
 
   /// Publishes the daemon's state on the status page.
   package func publish(_ status: DaemonStatus) { StatusPage.publish(status, in: file.mapping) }
-
-  /// Makes what was written durable, so that the next start need not doubt it even after the machine went down.
-  package func sync(_ folder: borrowing Folder, _ name: String) throws(SystemError) {
-    let descriptor = try folder.open(name, [.readWrite])
-    try descriptor.sync()
-  }
 }

@@ -1,6 +1,7 @@
 import Bytes
 import Daemon
 import EventLoop
+import Message
 import Network
 import Outbox
 import RedisLink
@@ -97,7 +98,7 @@ private func openQueue(
   do {
     writer = try RingWriter.open(
       StateFolder.queueFile, in: state.folder, capacity: settings.queueBytes, permissions: state.filePermissions,
-      now: SystemClock.wall() / 1000)
+      lossReason: LossReason.reset.rawValue, now: SystemClock.wall() / 1000)
   } catch {
     throw Failure(error)
   }
