@@ -117,6 +117,22 @@ struct QueueFile: ~Copyable {
     return words
   }
 
+  /// Stores the record of `header`, whose length is that of `payload`, with its checksum and trailer.
+  @inline(__always)
+  func store(_ header: RecordHeader, _ payload: borrowing Span<UInt8>, at position: UInt64) {
+    let words = header.words
+    store(words[0] | UInt64(header.checksum(payload)) << 32, at: position)
+    for index in 1..<RecordLayout.headerWords { store(words[index], at: position &+ UInt64(index &* 8)) }
+    store(payload, at: position &+ UInt64(RecordLayout.headerBytes))
+    let recordBytes = UInt64(RecordLayout.recordBytes(payload: header.length))
+    store(recordBytes, at: position &+ recordBytes &- UInt64(RecordLayout.trailerBytes))
+  }
+
+  @inline(__always)
+  private func store(_ word: UInt64, at position: UInt64) {
+    mapping.storeRelaxed(word, QueueLayout.place(position, mask))
+  }
+
   /// Stores `bytes` at `position`, wrapping at the end of the ring, the last word filled up with zeros.
   @inline(__always)
   func store(_ bytes: borrowing Span<UInt8>, at position: UInt64) {

@@ -7,9 +7,13 @@ package enum OpeningOutcome: Equatable, Sendable {
   case created
   /// Opened as it was left: every record that was published is there.
   case opened
-  /// The machine was started anew since, or some of the file was not whole. So many sequence numbers at its end are
-  /// lost; and consumers' marks may be ahead of it (see `Cursor.clamp`).
-  case recovered(lost: UInt64)
+  /// The machine was started anew since, or some of the file was not whole; consumers' marks may be ahead of it (see
+  /// `Cursor.clamp`).
+  ///
+  /// - rebooted: whether the machine was started anew.
+  /// - lost: how many sequence numbers are lost, in its middle and at its end: records in the queue say so.
+  /// - oldest: where older records had to be given up, the sequence number that is now the oldest; nil where none had.
+  case recovered(rebooted: Bool, lost: UInt64, oldest: UInt64?)
   /// Nothing in the file could be trusted: it was put aside under the name given, and a new queue created.
   case replaced(aside: String)
 }
@@ -18,7 +22,7 @@ extension RingWriter {
   /// Opens the queue file `name`, creating it where there is none. The caller holds the writer's lock.
   ///
   /// Every record's checksum is verified. After a crash of the machine, when some of the file may not have reached
-  /// the disk, the queue is cut at the first record that is not whole. A file that is not ours, or was made by a
+  /// the disk, what is not whole is given up, and counted as lost (see `Survey`). A file that is not ours, or was made by a
   /// newer version, is refused and not touched.
   ///
   /// - Parameters:
@@ -56,9 +60,10 @@ extension RingWriter {
     }
     // Numbers that were published once may be known to a consumer: they are not used again. The hint is at most the
     // truth when only a process died, and more when records are missing that the header has counted.
-    let wasWhole = survey.end == published && survey.oldest == oldest
+    let wasWhole = survey.end == published && survey.oldest == oldest && survey.gap == nil
     let hint = file.mapping.loadRelaxed(QueueLayout.sequenceOffset)
     let lost = (rebooted || !wasWhole) && hint > whole && hint < QueueLayout.positionLimit ? hint - whole : 0
+    survey.gap?.fill(in: file, reason: lossReason, now: now)
     // Release: pairs with the acquire in `QueueFile.bounds`.
     file.mapping.storeReleasing(survey.oldest, QueueLayout.oldestOffset)
     if lost == 0 { file.mapping.storeReleasing(survey.end, QueueLayout.publishedOffset) }
@@ -74,7 +79,10 @@ extension RingWriter {
     writer.note(boot)
     // Whoever slept on a file whose writer died must look again.
     writer.wakeAll()
-    writer.outcome = wasWhole && !rebooted ? .opened : .recovered(lost: lost)
+    writer.outcome =
+      wasWhole && !rebooted
+      ? .opened
+      : .recovered(rebooted: rebooted, lost: lost + (survey.gap?.count ?? 0), oldest: survey.givenUpBefore)
     return writer
   }
 

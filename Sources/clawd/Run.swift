@@ -105,10 +105,11 @@ private func openQueue(
   switch writer.outcome {
   case .opened: break
   case .created: log(.notice, "made a new queue of \(writer.capacity) bytes")
-  case .recovered(let lost):
-    log(
-      lost > 0 ? .error : .notice, "the machine was started anew; \(lost) messages at the queue's end were lost with it"
-    )
+  case .recovered(let rebooted, let lost, let oldest):
+    let cause = rebooted ? "the machine was started anew" : "some of the queue file was damaged"
+    let cost = lost > 0 ? "\(lost) messages were lost" : "no message after the oldest kept was lost"
+    let front = oldest.map { "; those before number \($0) had to be given up" } ?? ""
+    log(lost > 0 || oldest != nil ? .error : .notice, "\(cause): \(cost)\(front)")
   case .replaced(let aside):
     log(.error, "nothing in the queue could be read any more: it was kept as \(aside), and a new one made")
   }
