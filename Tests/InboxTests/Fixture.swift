@@ -33,6 +33,9 @@ struct Queue: ~Copyable {
     writer = try Self.open(folder)
   }
 
+  /// The daemon is started again.
+  mutating func reopen() throws { writer = try Self.open(folder) }
+
   mutating func append(_ object: String) throws {
     let bytes = Array(object.utf8)
     _ = try writer.append(message: bytes.span, receivedAt: 1)
