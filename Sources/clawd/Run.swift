@@ -107,9 +107,11 @@ private func openQueue(
   case .created: log(.notice, "made a new queue of \(writer.capacity) bytes")
   case .recovered(let rebooted, let lost, let oldest):
     let cause = rebooted ? "the machine was started anew" : "some of the queue file was damaged"
-    let cost = lost > 0 ? "\(lost) messages were lost" : "no message after the oldest kept was lost"
-    let front = oldest.map { "; those before number \($0) had to be given up" } ?? ""
-    log(lost > 0 || oldest != nil ? .error : .notice, "\(cause): \(cost)\(front)")
+    let losses = lost == 0 ? [] : [lost == 1 ? "1 message was lost" : "\(lost) messages were lost"]
+    let given = oldest.map { ["the messages before number \($0) had to be given up"] } ?? []
+    let cost = losses + given
+    log(
+      cost.isEmpty ? .notice : .error, "\(cause): \(cost.isEmpty ? "nothing was lost" : cost.joined(separator: "; "))")
   case .replaced(let aside):
     log(.error, "nothing in the queue could be read any more: it was kept as \(aside), and a new one made")
   }
