@@ -1,6 +1,6 @@
 package import Bytes
 internal import Message
-internal import Ring
+package import Ring
 
 /// How a batch is written.
 package enum BatchFormat: Sendable {
@@ -34,6 +34,8 @@ package struct Batch: Equatable, Sendable {
   package var lost: UInt64 = 0
   /// Entries reporting a loss.
   package var losses = 0
+  /// What keeps the consumer from reading on behind it, where that is damage in the queue.
+  package fileprivate(set) var damage: QueueError?
   /// Every sequence number before this is accounted for once the output has been written.
   package fileprivate(set) var end: UInt64
   fileprivate var hint: UInt64
@@ -50,6 +52,9 @@ package struct Batch: Equatable, Sendable {
 extension Consumer {
   /// Writes the next entries to `buffer`, up to `limits`, and of what lies before the sequence number `end`. The
   /// consumer stands behind what was written afterwards.
+  ///
+  /// Where the queue is damaged behind the first entry, what comes before that is given; where it is damaged at once,
+  /// that is thrown.
   package mutating func collect(
     _ limits: BatchLimits, _ format: BatchFormat, until end: UInt64 = .max, to buffer: inout ByteBuffer
   ) throws(InboxError) -> Batch {
@@ -59,7 +64,15 @@ extension Consumer {
     if format == .array { buffer.append("[") }
     while batch.messages + batch.losses < limits.entries, next < end {
       let start = buffer.count
-      guard let entry = try nextEntry()?.clipped(to: end) else { break }
+      let entry: Entry
+      do throws(InboxError) {
+        guard let found = try nextEntry()?.clipped(to: end) else { break }
+        entry = found
+      } catch {
+        guard !batch.isEmpty, let damage = error.damage else { throw error }
+        batch.damage = damage
+        break
+      }
       if format == .array, !batch.isEmpty { buffer.append(",") }
       try write(entry, to: &buffer)
       if format == .lines { buffer.append("\n") }

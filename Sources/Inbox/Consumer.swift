@@ -189,6 +189,12 @@ package enum InboxError: Error, Equatable, CustomStringConvertible {
   case queue(QueueError)
   case cursor(CursorError)
 
+  /// The damage in the queue that it stands for; nil for everything else.
+  package var damage: QueueError? {
+    if case .queue(let error) = self, case .damaged = error { return error }
+    return nil
+  }
+
   package var description: String {
     switch self {
     case .queue(let error): error.description

@@ -42,6 +42,8 @@ struct QueueFile: ~Copyable {
       let status = try file.status(path)
       guard status.isRegular, try beginsLikeOurs(file) else { throw SystemError(code: ENODEV, call: "read") }
       guard status.size >= QueueLayout.headerBytes else { throw SystemError(code: ENODATA, call: "fstat") }
+      // A copy restored with holes in it: a store into one on a full disk would be SIGBUS.
+      if writable { try file.allocate(status.size, path) }
       return try SharedMapping(file, byteCount: status.size, writable: writable, path)
     } catch {
       switch error.code {
@@ -72,13 +74,21 @@ struct QueueFile: ~Copyable {
   /// The bounds that the writer has published, or nil where they contradict each other. Read in an order that keeps
   /// the invariant whatever the writer does meanwhile: `oldest` first, so that it can only be too low.
   func bounds() throws(QueueError) -> (oldest: UInt64, published: UInt64) {
-    let oldest = mapping.loadAcquiring(QueueLayout.oldestOffset)
-    // Acquire: pairs with the release of `published` in `RingWriter.append`; the record before it is whole.
-    let published = mapping.loadAcquiring(QueueLayout.publishedOffset)
-    guard oldest & 7 == 0, published & 7 == 0, published < QueueLayout.positionLimit, oldest <= published else {
-      throw .damaged(path: path, what: "positions \(oldest) and \(published)")
+    // Acquire: pairs with the release of `oldest` in `RingWriter.makeRoom`.
+    var oldest = mapping.loadAcquiring(QueueLayout.oldestOffset)
+    while true {
+      // Acquire: pairs with the release of `published` in `RingWriter.append`; the record before it is whole.
+      let published = mapping.loadAcquiring(QueueLayout.publishedOffset)
+      guard oldest & 7 == 0, published & 7 == 0, published < QueueLayout.positionLimit, oldest <= published else {
+        throw .damaged(path: path, what: "positions \(oldest) and \(published)")
+      }
+      if published - oldest <= capacity { return (oldest, published) }
+      // Either the writer went round between the two loads, and then `oldest` moved before `published` did; or no
+      // writer ever wrote these.
+      let moved = mapping.loadAcquiring(QueueLayout.oldestOffset)
+      guard moved > oldest else { throw .damaged(path: path, what: "positions \(oldest) and \(published)") }
+      oldest = moved
     }
-    return (oldest, published)
   }
 
   /// Whether the bytes from `position` on were still whole when the loads before this call were made. Where they were
@@ -105,6 +115,22 @@ struct QueueFile: ~Copyable {
       words[index] = mapping.loadRelaxed(QueueLayout.place(position &+ UInt64(truncatingIfNeeded: index &* 8), mask))
     }
     return words
+  }
+
+  /// Stores the record of `header`, whose length is that of `payload`, with its checksum and trailer.
+  @inline(__always)
+  func store(_ header: RecordHeader, _ payload: borrowing Span<UInt8>, at position: UInt64) {
+    let words = header.words
+    store(words[0] | UInt64(header.checksum(payload)) << 32, at: position)
+    for index in 1..<RecordLayout.headerWords { store(words[index], at: position &+ UInt64(index &* 8)) }
+    store(payload, at: position &+ UInt64(RecordLayout.headerBytes))
+    let recordBytes = UInt64(RecordLayout.recordBytes(payload: header.length))
+    store(recordBytes, at: position &+ recordBytes &- UInt64(RecordLayout.trailerBytes))
+  }
+
+  @inline(__always)
+  private func store(_ word: UInt64, at position: UInt64) {
+    mapping.storeRelaxed(word, QueueLayout.place(position, mask))
   }
 
   /// Stores `bytes` at `position`, wrapping at the end of the ring, the last word filled up with zeros.

@@ -157,14 +157,6 @@ package struct RingReader: ~Copyable {
     throw .overrun(path: file.path)
   }
 
-  /// The oldest sequence number that is still there.
-  package mutating func oldestSequence() throws(QueueError) -> UInt64 {
-    let standing = (position, sequence)
-    try seekToOldest()
-    defer { (position, sequence) = standing }
-    return sequence
-  }
-
   private func damaged(_ what: String) -> QueueError { .damaged(path: file.path, what: what) }
 
   /// How often a reader tries again when it is overtaken at every try: each time the writer must have gone round the

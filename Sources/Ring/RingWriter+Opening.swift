@@ -7,9 +7,13 @@ package enum OpeningOutcome: Equatable, Sendable {
   case created
   /// Opened as it was left: every record that was published is there.
   case opened
-  /// The machine was started anew since, or some of the file was not whole. So many sequence numbers at its end are
-  /// lost; and consumers' marks may be ahead of it (see `Cursor.clamp`).
-  case recovered(lost: UInt64)
+  /// The machine was started anew since, or some of the file was not whole; consumers' marks may be ahead of it (see
+  /// `Cursor.clamp`).
+  ///
+  /// - rebooted: whether the machine was started anew.
+  /// - lost: how many sequence numbers are lost, in its middle and at its end: records in the queue say so.
+  /// - oldest: where older records had to be given up, the sequence number that is now the oldest; nil where none had.
+  case recovered(rebooted: Bool, lost: UInt64, oldest: UInt64?)
   /// Nothing in the file could be trusted: it was put aside under the name given, and a new queue created.
   case replaced(aside: String)
 }
@@ -18,15 +22,16 @@ extension RingWriter {
   /// Opens the queue file `name`, creating it where there is none. The caller holds the writer's lock.
   ///
   /// Every record's checksum is verified. After a crash of the machine, when some of the file may not have reached
-  /// the disk, the queue is cut at the first record that is not whole. A file that is not ours, or was made by a
+  /// the disk, what is not whole is given up, and counted as lost (see `Survey`). A file that is not ours, or was made by a
   /// newer version, is refused and not touched.
   ///
   /// - Parameters:
   ///   - capacity: of a new ring, in bytes: a power of two within `Limits.queueBytesRange`.
   ///   - permissions: of a new file.
+  ///   - lossReason: the raw value of the loss reason under which records that are not whole are reported.
   ///   - now: microseconds since the Unix epoch.
   package static func open(
-    _ name: String, in folder: borrowing Folder, capacity: Int, permissions: UInt32, now: UInt64
+    _ name: String, in folder: borrowing Folder, capacity: Int, permissions: UInt32, lossReason: UInt8, now: UInt64
   ) throws(QueueError) -> RingWriter {
     let boot: BootID
     do { boot = try BootID.current() } catch { throw .system(error) }
@@ -55,24 +60,29 @@ extension RingWriter {
     }
     // Numbers that were published once may be known to a consumer: they are not used again. The hint is at most the
     // truth when only a process died, and more when records are missing that the header has counted.
-    let wasWhole = survey.end == published && survey.oldest == oldest
+    let wasWhole = survey.end == published && survey.oldest == oldest && survey.gap == nil
     let hint = file.mapping.loadRelaxed(QueueLayout.sequenceOffset)
     let lost = (rebooted || !wasWhole) && hint > whole && hint < QueueLayout.positionLimit ? hint - whole : 0
-    file.mapping.storeRelaxed(survey.oldest, QueueLayout.oldestOffset)
+    survey.gap?.fill(in: file, reason: lossReason, now: now)
+    // Release: pairs with the acquire in `QueueFile.bounds`.
+    file.mapping.storeReleasing(survey.oldest, QueueLayout.oldestOffset)
     if lost == 0 { file.mapping.storeReleasing(survey.end, QueueLayout.publishedOffset) }
     var writer = RingWriter(
       file: file, oldest: survey.oldest, intent: intent, published: survey.end, nextSequence: whole)
     // The cut is published together with the record of what it cost, and only then is this start of the machine noted:
     // a recovery that dies on the way is done again by the next start, with the same outcome.
     if lost > 0 {
-      do { try writer.append(lossOf: lost, reason: recoveryReason, receivedAt: now) } catch {
+      do { try writer.append(lossOf: lost, reason: lossReason, receivedAt: now) } catch {
         throw .damaged(path: writer.path, what: "no room for a record of its loss")
       }
     }
     writer.note(boot)
     // Whoever slept on a file whose writer died must look again.
     writer.wakeAll()
-    writer.outcome = wasWhole && !rebooted ? .opened : .recovered(lost: lost)
+    writer.outcome =
+      wasWhole && !rebooted
+      ? .opened
+      : .recovered(rebooted: rebooted, lost: lost + (survey.gap?.count ?? 0), oldest: survey.givenUpBefore)
     return writer
   }
 
@@ -81,9 +91,6 @@ extension RingWriter {
     file.mapping.storeReleasing(boot.high, QueueLayout.bootHighOffset)
     file.mapping.storeReleasing(boot.low, QueueLayout.bootLowOffset)
   }
-
-  /// The raw value of the loss reason for records that a crash of the machine took: `reset`.
-  private static var recoveryReason: UInt8 { 5 }
 
   private static func create(
     _ name: String, in folder: borrowing Folder, capacity: Int, permissions: UInt32, boot: BootID, now: UInt64

@@ -1,7 +1,7 @@
 internal import Bytes
 internal import Glibc
 internal import Synchronization
-package import System
+internal import System
 
 /// The one writer of a queue file. Whoever makes one holds the writer's lock, on another file.
 ///
@@ -87,7 +87,6 @@ package struct RingWriter: ~Copyable {
     }
     guard header.nextSequence < QueueLayout.positionLimit else { throw .exhausted }
     header.length = payload.count
-    let checksum = header.checksum(payload)
     let start = published
     let end = start &+ UInt64(recordBytes)
 
@@ -101,11 +100,7 @@ package struct RingWriter: ~Copyable {
     // 3. The fence pairs with the one in `QueueFile.isStillWhole`: a reader that saw any of the words below sees the
     // intent above.
     atomicMemoryFence(ordering: .releasing)
-    let words = header.words
-    store(words[0] | UInt64(checksum) << 32, start)
-    for index in 1..<RecordLayout.headerWords { store(words[index], start &+ UInt64(index &* 8)) }
-    file.store(payload, at: start &+ UInt64(RecordLayout.headerBytes))
-    store(UInt64(recordBytes), end &- UInt64(RecordLayout.trailerBytes))
+    file.store(header, payload, at: start)
 
     // 4. Release: pairs with the acquire in `QueueFile.bounds`.
     file.mapping.storeReleasing(end, QueueLayout.publishedOffset)
@@ -113,11 +108,6 @@ package struct RingWriter: ~Copyable {
     nextSequence = header.nextSequence
     file.mapping.storeRelaxed(nextSequence, QueueLayout.sequenceOffset)
     assert(oldest <= published && published <= intent && intent <= oldest &+ file.capacity, "the ring's invariant")
-  }
-
-  @inline(__always)
-  private func store(_ word: UInt64, _ position: UInt64) {
-    file.mapping.storeRelaxed(word, QueueLayout.place(position, file.mask))
   }
 
   /// Moves `oldest` over whole records until `end` fits behind it.
@@ -135,7 +125,8 @@ package struct RingWriter: ~Copyable {
         oldest &+= UInt64(recordBytes)
       }
     } while end &- oldest > file.capacity
-    file.mapping.storeRelaxed(oldest, QueueLayout.oldestOffset)
+    // Release: pairs with the acquire in `QueueFile.bounds`.
+    file.mapping.storeReleasing(oldest, QueueLayout.oldestOffset)
   }
 
   /// Wakes the readers that wait, where something was published since the last call. Once per turn of the loop.
@@ -153,10 +144,4 @@ package struct RingWriter: ~Copyable {
 
   /// Publishes the daemon's state on the status page.
   package func publish(_ status: DaemonStatus) { StatusPage.publish(status, in: file.mapping) }
-
-  /// Makes what was written durable, so that the next start need not doubt it even after the machine went down.
-  package func sync(_ folder: borrowing Folder, _ name: String) throws(SystemError) {
-    let descriptor = try folder.open(name, [.readWrite])
-    try descriptor.sync()
-  }
 }

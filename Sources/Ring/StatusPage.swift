@@ -56,8 +56,12 @@ package struct DaemonStatus: Equatable, Sendable {
 /// The daemon's state in the queue file's header: read without the daemon, without a socket and without a lock.
 ///
 ///     1024  count of publications; the newest stands in slot (count & 1); 0: none yet
-///     2048  slot 0 ┐ 64-bit words: pid, version, started, heartbeat, flags (1 stopped), Redis state, Redis since,
-///     4096  slot 1 ┘ received, published, lost, length of the error text, the error text
+///     2048  slot 0 ┐ 64-bit words: how many words follow before the text; pid, version, started, heartbeat,
+///     4096  slot 1 ┘ flags (1 stopped), Redis state, Redis since, received, published, lost, length of the error
+///                    text; the error text
+///
+/// A later version adds its words behind the last, before the text: who knows fewer passes over them, and who knows
+/// more reads those that are not there as 0. No word changes its meaning.
 ///
 /// The writer fills the slot that is not the newest and then counts up. A reader copies the newest slot and believes
 /// it if the count is still the same: had the writer begun to fill that slot again, the count would have moved first.
@@ -65,9 +69,10 @@ package struct DaemonStatus: Equatable, Sendable {
 enum StatusPage {
   static let errorBytes = 256
   private static let countOffset = QueueLayout.statusOffset
+  private static let slotBytes = 2048
+  /// The words between the first, which holds their number, and the text.
   private static let fixedWords = 11
-  private static let words = fixedWords + errorBytes / 8
-  private static func slot(_ count: UInt64) -> Int { 2048 + Int(count & 1) * 2048 }
+  private static func slot(_ count: UInt64) -> Int { 2048 + Int(count & 1) * slotBytes }
 
   static func publish(_ status: DaemonStatus, in mapping: borrowing SharedMapping) {
     let count = mapping.loadRelaxed(countOffset) &+ 1
@@ -79,13 +84,13 @@ enum StatusPage {
     }
     // Release: pairs with the acquire fence in `read`: who sees a word stored below, sees the count before it.
     atomicMemoryFence(ordering: .releasing)
-    let fixed: InlineArray<11, UInt64> = [
-      status.pid, status.version, status.startedAt, status.heartbeatAt, status.isStopped ? 1 : 0,
+    let fixed: InlineArray<12, UInt64> = [
+      UInt64(fixedWords), status.pid, status.version, status.startedAt, status.heartbeatAt, status.isStopped ? 1 : 0,
       UInt64(status.redis.rawValue), status.redisSince, status.received, status.published, status.lost,
       UInt64(text.count),
     ]
     for index in fixed.indices { mapping.storeRelaxed(fixed[index], slot + index * 8) }
-    mapping.storeRelaxed(text.readable, slot + fixedWords * 8)
+    mapping.storeRelaxed(text.readable, slot + fixed.count * 8)
     // Release: pairs with the acquire in `read`.
     mapping.storeReleasing(count, countOffset)
   }
@@ -97,10 +102,10 @@ enum StatusPage {
       let count = mapping.loadAcquiring(countOffset)
       guard count > 0 else { return nil }
       let slot = slot(count)
-      var copy = ByteBuffer(capacity: words * 8)
-      _ = unsafe copy.fill(reserving: words * 8) { target in
-        unsafe mapping.loadRelaxed(into: .init(rebasing: target[..<(words * 8)]), slot)
-        return words * 8
+      var copy = ByteBuffer(capacity: slotBytes)
+      _ = unsafe copy.fill(reserving: slotBytes) { target in
+        unsafe mapping.loadRelaxed(into: .init(rebasing: target[..<slotBytes]), slot)
+        return slotBytes
       }
       atomicMemoryFence(ordering: .acquiring)
       if mapping.loadRelaxed(countOffset) == count { return decode(copy.readable) }
@@ -109,10 +114,16 @@ enum StatusPage {
   }
 
   private static func decode(_ bytes: borrowing Span<UInt8>) -> DaemonStatus? {
-    func word(_ index: Int) -> UInt64 {
+    func stored(_ index: Int) -> UInt64 {
       (0..<8).reduce(0) { $0 | UInt64(bytes[index * 8 + $1]) << UInt64($1 * 8) }
     }
-    guard let redis = UInt8(exactly: word(5)).flatMap(RedisState.init(rawValue:)), word(10) <= UInt64(errorBytes)
+    let count = stored(0)
+    guard count > 0, count < UInt64(slotBytes / 8) else { return nil }
+    /// Counted from the word behind the first; 0 where the writer knew of none.
+    func word(_ index: Int) -> UInt64 { index < Int(count) ? stored(index + 1) : 0 }
+    let text = Int(count + 1) * 8
+    guard let redis = UInt8(exactly: word(5)).flatMap(RedisState.init(rawValue:)), word(10) <= UInt64(errorBytes),
+      Int(word(10)) <= bytes.count - text
     else { return nil }
     var status = DaemonStatus(pid: word(0), version: word(1), startedAt: word(2), heartbeatAt: word(3))
     status.isStopped = word(4) & 1 != 0
@@ -121,8 +132,7 @@ enum StatusPage {
     status.received = word(7)
     status.published = word(8)
     status.lost = word(9)
-    let start = fixedWords * 8
-    status.redisError = String(repairing: bytes.extracting(start..<start + Int(word(10))))
+    status.redisError = String(repairing: bytes.extracting(text..<text + Int(word(10))))
     return status
   }
 }

@@ -21,7 +21,8 @@ extension Failure {
     case .damaged(let path, let what):
       self.init(
         .badData, "cannot use \(path)", why: "it is damaged: \(what)",
-        whatToDo: "stop clawd, keep a copy, move it away and start clawd, which makes a new one")
+        whatToDo: "restart clawd, which repairs what can be repaired; where it refuses, keep a copy, move it away and "
+          + "start clawd, which makes a new one")
     case .overrun:
       self.init(.tryLater, error.description, whatToDo: "try again")
     case .system(let system):

@@ -114,17 +114,20 @@ private func openQueue(
   do {
     writer = try RingWriter.open(
       StateFolder.queueFile, in: state.folder, capacity: settings.queueBytes, permissions: state.filePermissions,
-      now: SystemClock.wall() / 1000)
+      lossReason: LossReason.reset.rawValue, now: SystemClock.wall() / 1000)
   } catch {
     throw Failure(error)
   }
   switch writer.outcome {
   case .opened: break
   case .created: log(.notice, "made a new queue of \(writer.capacity) bytes")
-  case .recovered(let lost):
+  case .recovered(let rebooted, let lost, let oldest):
+    let cause = rebooted ? "the machine was started anew" : "some of the queue file was damaged"
+    let losses = lost == 0 ? [] : [lost == 1 ? "1 message was lost" : "\(lost) messages were lost"]
+    let given = oldest.map { ["the messages before number \($0) had to be given up"] } ?? []
+    let cost = losses + given
     log(
-      lost > 0 ? .error : .notice, "the machine was started anew; \(lost) messages at the queue's end were lost with it"
-    )
+      cost.isEmpty ? .notice : .error, "\(cause): \(cost.isEmpty ? "nothing was lost" : cost.joined(separator: "; "))")
   case .replaced(let aside):
     log(.error, "nothing in the queue could be read any more: it was kept as \(aside), and a new one made")
   }

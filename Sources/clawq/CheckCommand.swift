@@ -34,7 +34,8 @@ func check(_ session: borrowing Session) throws(Failure) -> ExitCode {
       lines.append(DisplayText.cut(line, columns: columnsShown))
     }
   } catch let error as InboxError {
-    throw Failure(error)
+    guard messages + losses > 0, let damage = error.damage else { throw Failure(error) }
+    session.notes.warning("nothing more can be read behind this: \(Failure(damage).line)")
   } catch {
     throw Failure(.badData, "\(error)")
   }

@@ -33,13 +33,15 @@ struct GetRequest {
   }
 }
 
-/// Prints a batch, and marks it read when all of it was written.
+/// Prints a batch, and marks it read when all of it was written. Damage in the queue takes nothing away from what comes
+/// before it.
 func get(_ request: GetRequest, _ session: borrowing Session) throws(Failure) -> ExitCode {
   var consumer = try session.consumer(marking: request.marks)
   var output = StandardOutput()
   let batch: Batch
-  let rest: Batch
-  do {
+  var left = 0
+  var damage: QueueError?
+  do throws(InboxError) {
     var end = UInt64.max
     switch request.range {
     case .new: break
@@ -50,13 +52,22 @@ func get(_ request: GetRequest, _ session: borrowing Session) throws(Failure) ->
       try consumer.seek(to: last?.start ?? 1)
     }
     batch = try consumer.collect(request.limits, request.format, until: end, to: &output.buffer)
-    rest = try consumer.countRest(until: end)
+    damage = batch.damage
+    do throws(InboxError) {
+      if damage == nil {
+        let rest = try consumer.countRest(until: end)
+        left = rest.messages + rest.losses
+      }
+    } catch {
+      guard !batch.isEmpty, error.damage != nil else { throw error }
+      damage = error.damage
+    }
   } catch {
     throw Failure(error)
   }
   try output.write()
   if request.marks { try mark(batch, consumer) }
-  let left = rest.messages + rest.losses
+  if let damage { session.notes.warning("nothing more can be read behind this: \(Failure(damage).line)") }
   if left > 0 { session.notes.note("\(left) more\(request.marks ? ": run clawq get again" : "")") }
   try session.complain(consumer)
   return session.exitCode(messages: batch.messages, losses: batch.losses)

@@ -27,7 +27,7 @@ func lines(_ temporary: TemporaryFolder, _ level: LogLevel = .warning) -> [Strin
 
 func openQueue(_ temporary: TemporaryFolder, capacity: Int = 1 << 20) throws -> RingWriter {
   let folder = try temporary.open()
-  return try RingWriter.open("queue.ring", in: folder, capacity: capacity, permissions: 0o600, now: 1)
+  return try RingWriter.open("queue.ring", in: folder, capacity: capacity, permissions: 0o600, lossReason: 5, now: 1)
 }
 
 /// What stands in the queue: the objects of messages, and losses as "lost <count> <reason>".

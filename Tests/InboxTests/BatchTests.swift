@@ -17,6 +17,38 @@ struct BatchTests {
     #expect(seen == [messages(1...50), messages(51...100), messages(101...120), []])
   }
 
+  @Test(
+    "damage does not hide what comes before it; what is behind it comes after the daemon's next start",
+    arguments: [BatchFormat.array, .lines])
+  func damage(_ format: BatchFormat) throws {
+    var queue = try Queue()
+    try queue.append(6)
+    let path = queue.temporary.path + "/queue.ring"
+    let text = Array(#""text":"4""#.utf8)
+    let image = contents(path)
+    let place = try #require((65536..<image.count - text.count).first { image[$0..<$0 + text.count] == text[...] })
+    overwrite(path, at: place, [UInt8(ascii: "x")])
+    do {
+      var consumer = try queue.consumer()
+      var buffer = ByteBuffer(capacity: 1024)
+      let batch = try consumer.collect(.none, format, to: &buffer)
+      #expect(try parse(buffer.readable, format) == messages(1...3))
+      #expect(batch.damage != nil)
+      try consumer.commit(batch)
+    }
+    #expect(try queue.cursor()?.next == 4)
+    do {
+      var consumer = try queue.consumer()
+      var buffer = ByteBuffer(capacity: 1024)
+      var damage: QueueError?
+      do throws(InboxError) { _ = try consumer.collect(.none, format, to: &buffer) } catch { damage = error.damage }
+      #expect(damage != nil, "damage at once is an error")
+    }
+    #expect(try queue.cursor()?.next == 4)
+    try queue.reopen()
+    #expect(try queue.get() == [.loss(sequence: 4, count: 1, reason: .reset)] + messages(5...6))
+  }
+
   @Test("losses count as entries")
   func lossesCount() throws {
     var queue = try Queue()

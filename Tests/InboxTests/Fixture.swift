@@ -24,7 +24,7 @@ struct Queue: ~Copyable {
   }
 
   private static func open(_ folder: borrowing Folder) throws(QueueError) -> RingWriter {
-    try RingWriter.open("queue.ring", in: folder, capacity: 65536, permissions: 0o600, now: 1)
+    try RingWriter.open("queue.ring", in: folder, capacity: 65536, permissions: 0o600, lossReason: 5, now: 1)
   }
 
   /// The queue is made anew: all that was in it is gone.
@@ -32,6 +32,9 @@ struct Queue: ~Copyable {
     _ = try folder.remove("queue.ring")
     writer = try Self.open(folder)
   }
+
+  /// The daemon is started again.
+  mutating func reopen() throws { writer = try Self.open(folder) }
 
   mutating func append(_ object: String) throws {
     let bytes = Array(object.utf8)
@@ -53,8 +56,7 @@ struct Queue: ~Copyable {
     var oldest: UInt64 = 0
     while oldest <= last {
       try append(1, size: 7000)
-      var reader = try RingReader.open("queue.ring", in: folder)
-      oldest = try reader.oldestSequence()
+      oldest = try RingReader.open("queue.ring", in: folder).sequence
     }
   }
 

@@ -20,7 +20,8 @@ func payload(_ sequence: UInt64, into buffer: inout ByteBuffer) {
 }
 
 func write(_ folder: borrowing Folder, capacity: Int, seconds: UInt64, records: UInt64) throws {
-  var writer = try RingWriter.open("queue.ring", in: folder, capacity: capacity, permissions: 0o600, now: 1)
+  var writer = try RingWriter.open(
+    "queue.ring", in: folder, capacity: capacity, permissions: 0o600, lossReason: 5, now: 1)
   var buffer = ByteBuffer(capacity: 512)
   let end = SystemClock.monotonic() + .seconds(seconds)
   while true {

@@ -268,7 +268,7 @@ struct CursorTests {
     }
     #expect(try folder.names().sorted() == [".lock", "full"])
     do throws(QueueError) {
-      _ = try RingWriter.open("queue.ring", in: folder, capacity: 65536, permissions: 0o600, now: 1)
+      _ = try RingWriter.open("queue.ring", in: folder, capacity: 65536, permissions: 0o600, lossReason: 5, now: 1)
       Issue.record("made without room")
     } catch {
       guard case .system(let system) = error else {

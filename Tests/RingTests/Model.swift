@@ -177,7 +177,7 @@ final class CheckedReader {
 struct Unexpected: Error {}
 
 func openWriter(_ folder: borrowing Folder, capacity: Int = 65536, now: UInt64 = 1) throws(QueueError) -> RingWriter {
-  try RingWriter.open("queue.ring", in: folder, capacity: capacity, permissions: 0o600, now: now)
+  try RingWriter.open("queue.ring", in: folder, capacity: capacity, permissions: 0o600, lossReason: 5, now: now)
 }
 
 extension RingWriter {

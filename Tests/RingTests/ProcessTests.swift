@@ -11,7 +11,9 @@ struct ProcessTests {
   func readersBesideAWriter() throws {
     let temporary = TemporaryFolder()
     let folder = try temporary.open()
-    do { _ = try RingWriter.open("queue.ring", in: folder, capacity: 1 << 20, permissions: 0o600, now: 1) }
+    do {
+      _ = try RingWriter.open("queue.ring", in: folder, capacity: 1 << 20, permissions: 0o600, lossReason: 5, now: 1)
+    }
     let program = builtProgram("RingStress")
     let readers = (0..<4).map { _ in TestProcess(program, ["read", temporary.path]) }
     let writer = TestProcess(program, ["write", temporary.path, "1048576", "20", "1000000"])
@@ -62,7 +64,8 @@ struct ProcessTests {
         }
       }
       #expect(oldest + count == published, note)
-      var again = try RingWriter.open("queue.ring", in: folder, capacity: 65536, permissions: 0o600, now: 1)
+      var again = try RingWriter.open(
+        "queue.ring", in: folder, capacity: 65536, permissions: 0o600, lossReason: 5, now: 1)
       #expect(again.outcome == .opened, note)
       #expect(again.nextSequence == published, note)
       // The reader that was there before the re-opening goes on with the next record.

@@ -65,7 +65,7 @@ struct RebootTests {
     let model = try queue(temporary, bytes: bytes, &random)
     do {
       let writer = try openWriter(folder)
-      #expect(writer.outcome == .recovered(lost: 0))
+      #expect(writer.outcome == .recovered(rebooted: true, lost: 0, oldest: nil))
       #expect(writer.nextSequence == model.nextSequence)
     }
     try CheckedReader(folder, model).drain(model, "seed \(random.seed)")
@@ -86,7 +86,7 @@ struct RebootTests {
       garble(temporary, first.start + 8 * (random.next() % ((first.end - first.start - 8) / 8)), model.end)
       let lost = model.nextSequence - first.header.sequence
       var writer = try openWriter(folder)
-      #expect(writer.outcome == .recovered(lost: lost), note)
+      #expect(writer.outcome == .recovered(rebooted: true, lost: lost, oldest: nil), note)
       #expect(writer.nextSequence == model.nextSequence, note)
       let object = random.bytes(300)
       #expect(try writer.append(object) == model.nextSequence, note)
@@ -102,7 +102,7 @@ struct RebootTests {
     }
   }
 
-  @Test("Where the middle is bad, the newer records are kept and the older count as overwritten")
+  @Test("Where the middle is bad, what is before and behind it is kept, and its numbers are a recorded loss")
   func badMiddle() throws {
     var random = SeededGenerator()
     for round in 0..<20 {
@@ -110,19 +110,86 @@ struct RebootTests {
       let temporary = TemporaryFolder()
       let folder = try temporary.open()
       let model = try queue(temporary, bytes: 20000 + random.next() % 150_000, &random)
-      let bad = model.oldest + Int(random.next() % UInt64(model.entries.count - model.oldest - 1))
-      garble(temporary, model.entries[bad].start, model.entries[bad].end)
+      let choices = UInt64(model.entries.count - model.oldest - 2)
+      let bad = model.oldest + 1 + Int(random.next() % choices)
+      // One record, or so many that one loss cannot fill their place.
+      let length = round % 2 == 0 ? 1 : min(1 + Int(random.next() % 60), model.entries.count - 1 - bad)
+      let behind = bad + length
+      garble(temporary, model.entries[bad].start, model.entries[behind - 1].end)
+      let first = model.entries[bad].header.sequence
+      let lost = model.entries[behind].header.sequence - first
       do {
         let writer = try openWriter(folder)
-        #expect(writer.outcome == .recovered(lost: 0), note)
+        #expect(writer.outcome == .recovered(rebooted: true, lost: lost, oldest: nil), note)
         #expect(writer.nextSequence == model.nextSequence, note)
       }
-      var reader = try RingReader.open("queue.ring", in: folder)
-      expect(try read(&reader), model.entries[(bad + 1)...], note)
-      try reader.seek(to: 1)
-      let missing = model.entries[bad + 1].header.sequence - 1
-      if missing > 0 { #expect(try reader.next() == .overwritten(missing), note) }
+      try expectFilled(folder, model, bad..<behind, note)
+      let again = try openWriter(folder)
+      #expect(again.outcome == .opened, note)
     }
+  }
+
+  /// Everything is there but for `bad`, in whose place there are a loss and what fills its bytes.
+  private func expectFilled(_ folder: borrowing Folder, _ model: Model, _ bad: Range<Int>, _ note: Comment) throws {
+    var reader = try RingReader.open("queue.ring", in: folder)
+    let records = try read(&reader)
+    let before = model.entries[model.oldest..<bad.lowerBound]
+    let behind = model.entries[bad.upperBound...]
+    try #require(records.count > before.count + behind.count, note)
+    expect(records.prefix(before.count), before, note)
+    expect(records.suffix(behind.count), behind, note)
+    let filling = records.dropFirst(before.count).dropLast(behind.count)
+    let loss = filling[filling.startIndex].header
+    let first = model.entries[bad.lowerBound].header.sequence
+    let next = model.entries[bad.upperBound].header.sequence
+    #expect(loss.kind == .loss && loss.reason == 5 && loss.sequence == first && loss.nextSequence == next, note)
+    #expect(filling.dropFirst().allSatisfy { $0.header.kind == .position && $0.header.sequence == next }, note)
+  }
+
+  @Test("A repair of the middle that is killed between any two of its stores is finished by the next start")
+  func repairKilled() throws {
+    var random = SeededGenerator()
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    let model = try queue(temporary, bytes: 120_000, &random)
+    // Longer than the longest record, so that there are two.
+    let bad = model.oldest + 5
+    var behind = bad + 1
+    while model.entries[behind].start - model.entries[bad].start < 9000 { behind += 1 }
+    let (start, end) = (model.entries[bad].start, model.entries[behind].start)
+    for position in stride(from: start, to: end, by: 8) {
+      overwrite(temporary.queue, at: Word.ring + Int(position % 65536), bytes(random.next()))
+    }
+    let before = contents(temporary.queue)
+    do { _ = try openWriter(folder) }
+    let after = contents(temporary.queue)
+    let places = stride(from: start, to: end, by: 8).map { Word.ring + Int($0 % 65536) }
+    for step in 0...places.count where step < 20 || step % 9 == 0 || step > places.count - 3 || (1020..<1036) ~= step {
+      let note: Comment = "after \(step) stores, seed \(random.seed)"
+      setContents(temporary.queue, before)
+      for offset in places[..<step] { overwrite(temporary.queue, at: offset, bytes(word(after, offset))) }
+      do {
+        let writer = try openWriter(folder)
+        #expect(writer.outcome != .opened, note)
+        #expect(writer.nextSequence == model.nextSequence, note)
+      }
+      try expectFilled(folder, model, bad..<behind, note)
+    }
+  }
+
+  @Test("Damage without a new start of the machine is repaired as well, and told apart")
+  func damagedOnly() throws {
+    var random = SeededGenerator()
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    let model = try queue(temporary, bytes: 50000, &random)
+    do { _ = try openWriter(folder) }
+    let bad = 20
+    garble(temporary, model.entries[bad].start, model.entries[bad].start + 8)
+    let lost = model.entries[bad].header.span
+    let writer = try openWriter(folder)
+    #expect(writer.outcome == .recovered(rebooted: false, lost: lost, oldest: nil))
+    try expectFilled(folder, model, bad..<bad + 1, "seed \(random.seed)")
   }
 
   @Test("Where `oldest` points into a record, everything behind that record is kept")
@@ -137,7 +204,8 @@ struct RebootTests {
       overwrite(temporary.queue, at: Word.oldest, bytes(model.entries[hit].start + 8))
       do {
         let writer = try openWriter(folder)
-        #expect(writer.outcome == .recovered(lost: 0), note)
+        let oldest = model.entries[hit + 1].header.sequence
+        #expect(writer.outcome == .recovered(rebooted: true, lost: 0, oldest: oldest), note)
       }
       var reader = try RingReader.open("queue.ring", in: folder)
       expect(try read(&reader), model.entries[(hit + 1)...], note)
@@ -160,7 +228,8 @@ struct RebootTests {
       }
       overwrite(temporary.queue, at: 0, header)
       var writer = try openWriter(folder)
-      #expect(writer.outcome == .recovered(lost: 0), note)
+      let oldest = later.entries[later.oldest].header.sequence
+      #expect(writer.outcome == .recovered(rebooted: true, lost: 0, oldest: oldest), note)
       #expect(writer.nextSequence == model.nextSequence, note)
       var reader = try RingReader.open("queue.ring", in: folder)
       // The records that begin within the last lap before the newer writer's end.
@@ -185,7 +254,7 @@ struct RebootTests {
     overwrite(temporary.queue, at: Word.ring, old)
     reboot(temporary)
     let writer = try openWriter(folder)
-    #expect(writer.outcome == .recovered(lost: 512))
+    #expect(writer.outcome == .recovered(rebooted: true, lost: 512, oldest: nil))
     #expect(writer.nextSequence == 2561)
     var reader = try RingReader.open("queue.ring", in: folder)
     let records = try read(&reader)
@@ -209,15 +278,19 @@ struct RebootTests {
     overwrite(temporary.queue, at: 20 * 4096, Array(old[20 * 4096..<22 * 4096]))
     reboot(temporary)
     let writer = try openWriter(folder)
-    #expect(writer.outcome == .recovered(lost: 0))
+    #expect(writer.outcome == .recovered(rebooted: true, lost: 64, oldest: nil))
     #expect(writer.nextSequence == 2561)
     var reader = try RingReader.open("queue.ring", in: folder)
     let records = try read(&reader)
-    #expect(records.last?.header.sequence == 2560)
-    #expect(records.map(\.header.sequence) == Array(2561 - UInt64(records.count)...2560))
-    #expect(records.allSatisfy { $0.payload == [UInt8](repeating: 2, count: 56) })
-    // The ring's end came at page 16: all behind the old pages are there.
-    #expect(records.count >= 10 * 32)
+    let loss = try #require(records.first { $0.header.kind == .loss })
+    #expect(loss.header.span == 64 && loss.header.reason == 5)
+    #expect(Set(loss.payload) == [0])
+    let newest = (2561 - 512..<2561).map(UInt64.init).filter {
+      !(loss.header.sequence..<loss.header.nextSequence).contains($0)
+    }
+    let messages = records.filter { $0.header.kind == .message }
+    #expect(messages.map(\.header.sequence).suffix(newest.count) == newest[...])
+    #expect(messages.allSatisfy { $0.payload == [UInt8](repeating: 2, count: 56) })
   }
 
   @Test("A recovery that is killed between any two of its stores is finished by the next start")
@@ -300,7 +373,8 @@ struct RebootTests {
         #expect(record.header.sequence == expected, note)
         expected = record.header.nextSequence
         let entry = later.entries.first { $0.header == record.header }
-        #expect(entry?.payload == record.payload || record.header.reason == 5, note)
+        let isFiller = record.header.kind == .position && record.payload.allSatisfy { $0 == 0 }
+        #expect(entry?.payload == record.payload || record.header.reason == 5 || isFiller, note)
       }
       #expect(writer.nextSequence == expected, note)
       let object = random.bytes(500)

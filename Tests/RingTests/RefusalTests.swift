@@ -177,6 +177,30 @@ struct RefusalTests {
     return model
   }
 
+  @Test("Positions further apart than the ring is long are refused at once, and the file is not touched")
+  func impossibleDistance() throws {
+    var random = SeededGenerator()
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    let model = try queue(temporary, &random)
+    let whole = contents(temporary.queue)
+    let oldest = model.entries[model.oldest].start
+    for (offset, position) in [
+      (Word.published, oldest + 65544), (Word.published, 1 << 61), (Word.oldest, 0), (Word.oldest, model.end - 65544),
+    ] {
+      setContents(temporary.queue, whole)
+      overwrite(temporary.queue, at: offset, bytes(position))
+      let damaged = contents(temporary.queue)
+      for error in [readerError(folder), writerError(folder)] {
+        guard case .damaged(_, let what)? = error, what.hasPrefix("positions") else {
+          Issue.record("\(position) at \(offset): \(String(describing: error))")
+          continue
+        }
+      }
+      #expect(contents(temporary.queue) == damaged)
+    }
+  }
+
   @Test("Any bit of the header flipped: the records as they were written, or an error; never a trap or an endless loop")
   func headerBits() throws {
     var random = SeededGenerator()

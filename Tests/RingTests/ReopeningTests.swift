@@ -1,4 +1,5 @@
 import Bytes
+import Glibc
 import System
 import TestSupport
 import Testing
@@ -9,6 +10,26 @@ import Testing
 /// the file as it was before.
 @Suite("The queue: opened again after the writer died between any two stores")
 struct ReopeningTests {
+  @Test("A copy restored with holes has real blocks for every byte once it is open for writing")
+  func restoredWithHoles() throws {
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    do {
+      var writer = try openWriter(folder)
+      _ = try writer.append([1, 2, 3])
+    }
+    let whole = contents(temporary.queue)
+    #expect(unsafe unlink(temporary.queue) == 0)
+    setContents(temporary.queue, Array(whole.prefix(Word.ring + 160)))
+    #expect(unsafe truncate(temporary.queue, whole.count) == 0)
+    #expect(contents(temporary.queue) == whole)
+    let writer = try openWriter(folder)
+    #expect(writer.outcome == .opened)
+    var status = stat()
+    #expect(unsafe stat(temporary.queue, &status) == 0)
+    #expect(Int(status.st_blocks) * 512 >= whole.count)
+  }
+
   /// What the writer was appending when it died.
   enum Last: CaseIterable {
     case empty, short, largest, loss, position

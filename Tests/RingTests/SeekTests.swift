@@ -79,7 +79,6 @@ struct SeekTests {
     let oldest = model.entries[model.oldest].header.sequence
     #expect(oldest > 1)
     #expect(try reader.next() == .overwritten(oldest - 1))
-    #expect(try reader.oldestSequence() == oldest)
   }
 
   @Test("There is no number 0: going there is going to 1")

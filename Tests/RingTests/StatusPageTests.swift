@@ -85,7 +85,7 @@ struct StatusPageTests {
         expected = state
       }
     }
-    overwrite(temporary.queue, at: Word.statusSlots[(publications + 1) % 2], random.bytes(344))
+    overwrite(temporary.queue, at: Word.statusSlots[(publications + 1) % 2], random.bytes(352))
     let reader = try RingReader.open("queue.ring", in: folder)
     var found = reader.daemonStatus
     #expect(found == expected)
@@ -105,24 +105,58 @@ struct StatusPageTests {
     let reader = try RingReader.open("queue.ring", in: folder)
     let slot = Word.statusSlots[1]
     for length: UInt64 in [257, 264, 344, 1 << 31, 1 << 32, 1 << 63, .max] {
-      overwrite(temporary.queue, at: slot + 80, bytes(length))
+      overwrite(temporary.queue, at: slot + 88, bytes(length))
       let found = reader.daemonStatus
       #expect(found == nil, "a text of \(length) bytes")
     }
-    overwrite(temporary.queue, at: slot + 80, bytes(9))
+    overwrite(temporary.queue, at: slot + 88, bytes(9))
     for redis: UInt64 in [5, 255, 256, 259, 1 << 40] {
-      overwrite(temporary.queue, at: slot + 40, bytes(redis))
+      overwrite(temporary.queue, at: slot + 48, bytes(redis))
       let found = reader.daemonStatus
       #expect(found == nil, "a Redis state of \(redis)")
     }
     for _ in 0..<500 {
       overwrite(temporary.queue, at: Word.statusCount, bytes(random.next()))
-      overwrite(temporary.queue, at: Word.statusSlots[0], random.bytes(344))
-      overwrite(temporary.queue, at: slot, random.bytes(344))
-      overwrite(temporary.queue, at: slot + 40, bytes(random.next() % 6))
-      overwrite(temporary.queue, at: slot + 80, bytes(random.next() % 300))
+      overwrite(temporary.queue, at: Word.statusSlots[0], random.bytes(352))
+      overwrite(temporary.queue, at: slot, random.bytes(352))
+      overwrite(temporary.queue, at: slot, bytes(random.next() % 270))
+      overwrite(temporary.queue, at: slot + 48, bytes(random.next() % 6))
+      overwrite(temporary.queue, at: slot + 88, bytes(random.next() % 300))
       _ = reader.daemonStatus
     }
+  }
+
+  @Test("The words that a later version adds are passed over; those that an earlier one lacks are 0")
+  func otherVersions() throws {
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    do { try openWriter(folder).publish(status) }
+    let reader = try RingReader.open("queue.ring", in: folder)
+    let slot = Word.statusSlots[1]
+    let written = contents(temporary.queue)
+    #expect(word(written, slot) == 11)
+    func setSlot(_ words: [UInt64], _ text: String) {
+      overwrite(temporary.queue, at: slot, words.flatMap(bytes) + Array(text.utf8))
+    }
+    let words = (1...11).map { word(written, slot + $0 * 8) }
+    setSlot([13] + words + [77, .max], "WRONGPASS")
+    var found = reader.daemonStatus
+    #expect(found == status)
+    // The text's length is the last word that this version knows.
+    setSlot([9] + words[..<9], "text of an unknown length")
+    found = reader.daemonStatus
+    var expected = status
+    expected.lost = 0
+    expected.redisError = ""
+    #expect(found == expected)
+    for count: UInt64 in [0, 256, 1 << 32, .max] {
+      setSlot([count], "")
+      found = reader.daemonStatus
+      #expect(found == nil, "\(count) words")
+    }
+    setSlot([255] + words, "")
+    found = reader.daemonStatus
+    #expect(found == nil, "a text that goes beyond the slot")
   }
 
   @Test("A state that is read while others are published is one of them, whole")
