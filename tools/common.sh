@@ -100,6 +100,11 @@ need_redis() {
   fi
 }
 
+# need_readelf : looks into the programs' headers in the tests.
+need_readelf() {
+  command -v readelf >/dev/null || install_packages binutils
+}
+
 # need_python : Python packages of tools/requirements.txt in $root/.venv, as $python. Debian forbids pip to install
 # into the system (PEP 668), so there is no way but a virtual environment.
 need_python() {

@@ -46,7 +46,10 @@ package struct DaemonHealth: Equatable, Sendable {
     case .stopped:
       // It holds its lock and is about to say so.
       if isLocked { return nil }
-      return "clawd is not running\(since(status?.heartbeatAt)): no message arrives or leaves; start it with: clawd run"
+      // One that said good-bye said when; of one that was killed only its last sign of life is known.
+      let isKnown = status?.isStopped ?? true
+      let when = isKnown ? since(status?.heartbeatAt) : since(status?.heartbeatAt, " (last seen", ")")
+      return "clawd is not running\(when): no message arrives or leaves; start it with: clawd run"
     case .hung:
       let pid = status.map { " (pid \($0.pid))" } ?? ""
       return "clawd\(pid) hangs\(since(status?.heartbeatAt)): restart it"
@@ -60,9 +63,9 @@ package struct DaemonHealth: Equatable, Sendable {
     }
   }
 
-  private func since(_ microseconds: UInt64?) -> String {
+  private func since(_ microseconds: UInt64?, _ lead: String = " since", _ end: String = "") -> String {
     guard let microseconds, microseconds > 0 else { return "" }
     let (nanoseconds, overflow) = microseconds.multipliedReportingOverflow(by: 1000)
-    return overflow ? "" : " since \(LocalTime(unixNanoseconds: nanoseconds).text)"
+    return overflow ? "" : "\(lead) \(LocalTime(unixNanoseconds: nanoseconds).text)\(end)"
   }
 }

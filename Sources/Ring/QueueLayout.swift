@@ -97,12 +97,3 @@ enum RecordLayout {
     Int(truncatingIfNeeded: capacity) / Limits.queueMessagesAtLeast
   }
 }
-
-extension QueueLayout {
-  /// The smallest capacity (a power of two) that holds `Limits.queueMessagesAtLeast` messages of `bytes` bytes.
-  package static func smallestCapacity(messageBytes bytes: Int) -> Int {
-    var capacity = Limits.queueBytesRange.lowerBound
-    while RecordLayout.largest(capacity: UInt64(capacity)) < RecordLayout.recordBytes(payload: bytes) { capacity *= 2 }
-    return capacity
-  }
-}

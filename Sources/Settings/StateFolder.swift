@@ -97,7 +97,8 @@ package struct StateFolder: ~Copyable {
       }
       return try Folder.make(path, permissions: 0o700)
     } catch {
-      throw StateFolderError(opening: path, error)
+      // Nothing can be made where it should be: not the same as a folder that was never made.
+      throw error.code == ENOENT ? .failed(error) : StateFolderError(opening: path, error)
     }
   }
 

@@ -14,6 +14,22 @@ package enum StandardStreams {
       _ = unsafe Glibc.open("/dev/null", wrongWay)
     }
     ignoreBrokenPipes()
+    // A file at its size limit (setrlimit(2)) gives EFBIG instead of ending the process.
+    _ = signal(SIGXFSZ, SIG_IGN)
+    explainBusErrors()
+  }
+
+  /// A mapped file that somebody cuts short while it is in use ends the process at the next look at what is gone
+  /// (SIGBUS): nothing else can be done then, but it need not happen without a word. The exit code is that of damaged
+  /// data.
+  private static func explainBusErrors() {
+    _ = signal(SIGBUS) { _ in
+      let text: StaticString =
+        "openclaw-bus: a file was cut short by someone else while it was in use; stop, look, start again\n"
+      // write(2) and _exit(2) are all that may be called here (signal-safety(7)).
+      _ = unsafe Glibc.write(2, text.utf8Start, text.utf8CodeUnitCount)
+      _exit(65)
+    }
   }
 
   /// Writing to a pipe or socket that nobody reads gives EPIPE instead of ending the process.

@@ -62,7 +62,7 @@ extension Failure {
       )
     case .diskFull(let system):
       self.init(
-        .inputOutput, "not sent", why: "\(system.subject): \(system.reason)",
+        .inputOutput, "not sent", why: system.subject.isEmpty ? system.reason : "\(system.subject): \(system.reason)",
         whatToDo: "free some space, then try again")
     case .newerVersion:
       self.init(.badData, "cannot use the outbox", why: error.description, whatToDo: "update this program")

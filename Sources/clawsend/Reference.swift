@@ -12,16 +12,22 @@ struct Answered {
   let id: String?
   /// Nil where it is not known, or no name that can be written to.
   let from: AgentName?
+  /// Whom it was for; nil for all, and where that is not known.
+  var to: AgentName?
 
   init(id: String?, from: AgentName?) {
     self.id = id
     self.from = from
   }
 
+  /// Whom an answer by `agent` is for: the sender, or, where that is `agent` itself, whoever its message was for.
+  func recipient(for agent: AgentName) -> AgentName? { from == agent ? to : from }
+
   fileprivate init?(_ object: borrowing Span<UInt8>) {
     guard let members = try? MessageMembers.find(in: object) else { return nil }
     id = members.id.map { JSONString.decode(object.extracting($0.content)) }
     from = try? AgentName(JSONString.decode(object.extracting(members.from.content)))
+    to = members.to.flatMap { try? AgentName(JSONString.decode(object.extracting($0.content))) }
   }
 }
 

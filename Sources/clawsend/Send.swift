@@ -26,7 +26,7 @@ func send(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> Exi
   if let reference = try arguments.text(Options.re) {
     let answered = try find(reference, in: state, notes)
     re = answered.id
-    to = to ?? answered.from
+    to = to ?? answered.recipient(for: from)
   }
 
   let wall = SystemClock.wall()

@@ -27,7 +27,7 @@ def test_hangup_reads_the_configuration_again_and_ends_nothing(node, redis_serve
     wait_until("the change is told", lambda: "channel has changed" in node.log)
     node.configure("{")
     node.send_signal(signal.SIGHUP)
-    wait_until("a spoilt file is told", lambda: "was not reloaded" in node.log)
+    wait_until("a spoilt file is told", lambda: "the one before stays in force" in node.log)
     node.configure({"redis_url": redis_server.url})
     assert node.is_running()
     node.send("still here")
@@ -116,3 +116,18 @@ def test_without_a_word_the_state_is_in_the_home_folder(make_node):
     node.send("found")
     assert node.texts(1) == ["found"]
     assert (node.state / "queue.ring").exists()
+
+
+def test_a_queue_cut_short_under_the_daemon_ends_it_with_a_word(node):
+    with open(node.state / "queue.ring", "r+b") as file:
+        file.truncate(0)
+    node.clawsend("ada", "hello")
+    assert node.wait() == 65
+    assert "cut short" in node.log
+
+
+def test_a_queue_taken_away_is_not_called_a_stopped_daemon(node):
+    (node.state / "queue.ring").unlink()
+    done = node.clawsend("ada", "hello")
+    assert done.returncode == 0
+    assert b"cannot be read" in done.stderr and b"not running" not in done.stderr

@@ -179,3 +179,40 @@ def test_parallel_senders_lose_nothing(local_node):
         env=local_node.environment, timeout=120, check=True,
     )
     assert sorted(local_node.texts(400), key=int) == [str(number) for number in range(400)]
+
+
+def test_an_answer_names_the_message_and_goes_to_its_sender(node):
+    first = node.send("question", sender="ada")
+    node.collect(1)
+    node.send("by number", "--re", "1", sender="bob")
+    node.send("by id", "--re", first, sender="bob")
+    node.send("to another", "--re", "1", "--to", "cyd", sender="bob")
+    answers = node.collect(3)
+    assert [(answer["re"], answer["to"]) for answer in answers] == [(first, "ada"), (first, "ada"), (first, "cyd")]
+
+
+def test_an_answer_to_oneself_goes_to_whom_the_first_message_was_for(node):
+    node.send("to bob", "--to", "bob", sender="ada")
+    node.send("to all", sender="ada")
+    node.collect(2)
+    node.send("correction", "--re", "1", sender="ada")
+    node.send("correction", "--re", "2", sender="ada")
+    assert [answer.get("to") for answer in node.collect(2)] == ["bob", None]
+
+
+def test_an_answer_to_a_message_without_an_id_goes_to_its_sender(node, redis_server):
+    redis_server.publish({"from": "old", "text": "question"})
+    node.collect(1)
+    done = node.clawsend("--re", "1", "ada", "answer")
+    assert done.returncode == 0 and b"no id" in done.stderr
+    [answer] = node.collect(1)
+    assert answer["to"] == "old" and "re" not in answer
+
+
+def test_an_answer_to_what_is_not_here(node):
+    done = node.clawsend("--re", "77", "ada", "answer")
+    assert done.returncode == 65 and b"77" in done.stderr
+    done = node.clawsend("--re", "01M84CDPZWGMNBQDT0XGT2PRFQ", "ada", "answer")
+    assert done.returncode == 0 and b"not in this queue" in done.stderr
+    [answer] = node.collect(1)
+    assert answer["re"] == "01M84CDPZWGMNBQDT0XGT2PRFQ" and "to" not in answer

@@ -99,7 +99,7 @@ struct DaemonHealthTests {
     let fresh = health(status(.ready), after: 1, isLocked: false)
     #expect(fresh.state == .stopped)
     let line = try #require(fresh.complaint)
-    #expect(line.contains("not running since ") && line.contains("clawd run") && !line.contains("\n"))
+    #expect(line.contains("not running (last seen ") && line.contains("clawd run") && !line.contains("\n"))
     // One that holds the lock has not begun before it says so on the page.
     var left = status(.ready)
     left.isStopped = true

@@ -96,12 +96,15 @@ struct RoundTripTests {
     try reader.drain(model, "seed \(random.seed)")
   }
 
-  @Test("The smallest capacity for a message size holds eight of them")
-  func smallestCapacity() throws {
-    for size in [0, 1024, 8120, 8121, 262_400, 4 * 1024 * 1024] {
-      let capacity = QueueLayout.smallestCapacity(messageBytes: size)
-      #expect(capacity.nonzeroBitCount == 1 && capacity >= 8 * (size + 72))
-      #expect(capacity == 65536 || capacity / 2 < 8 * Int(recordBytes(size)))
+  @Test("The smallest queue that the settings allow for a message size takes a received message of that size")
+  func smallestQueue() throws {
+    for size in [1024, 7856, 7857, 65_536, 262_144, 1_000_000] {
+      let capacity = Limits.leastQueueBytes(forMessageBytes: size)
+      let temporary = TemporaryFolder()
+      let folder = try temporary.open()
+      let writer = try RingWriter.open(
+        "queue.ring", in: folder, capacity: capacity, permissions: 0o600, lossReason: 5, now: 1)
+      #expect(writer.largestPayload >= size + Limits.receivedSlack, "\(size) bytes in \(capacity)")
     }
   }
 
