@@ -85,7 +85,7 @@ let package = Package(
       "clawsend", ["Inbox", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings", "System", "Bytes"],
       staticExecutable),
     testLibrary("TestSupport", ["Network", "EventLoop", "System", "Bytes"]),
-    testProgram("RingStress", ["Ring", "System", "Bytes"]),
+    testProgram("RingStress", ["Ring", "TestSupport", "System", "Bytes"]),
     tests("BytesTests", ["Bytes"]),
     tests("SystemTests", ["System", "Bytes"]),
     tests("JSONTests", ["JSON", "Bytes"]),

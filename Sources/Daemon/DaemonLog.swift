@@ -50,7 +50,7 @@ package final class DaemonLog {
     }
     // One line each, whatever a message's sender or a server put into a name or an error.
     for scalar in text.unicodeScalars {
-      line.append(utf8: scalar.properties.generalCategory == .control ? " " : String(scalar))
+      line.append(utf8: scalar.isControl ? " " : String(scalar))
     }
     if line.count > Self.lineBytes { line.truncate(to: Self.lineBytes) }
     line.append("\n")

@@ -14,7 +14,7 @@ package enum RedisErrorText {
       return "(the server's text repeats a password and is withheld)"
     }
     var line = String(repairing: text.extracting(0..<min(text.count, shownBytes)))
-    line.unicodeScalars.removeAll(where: { $0.properties.generalCategory == .control })
+    line.unicodeScalars.removeAll(where: \.isControl)
     return line
   }
 

@@ -159,7 +159,7 @@ struct BootID: Equatable {
     var id = BootID()
     let bytes = text.readable
     for index in bytes.indices {
-      guard let digit = Character(UnicodeScalar(bytes[index])).hexDigitValue else { continue }
+      guard let digit = Hex.value(bytes[index]) else { continue }
       id.high = id.high << 4 | id.low >> 60
       id.low = id.low << 4 | UInt64(digit)
     }

@@ -7,17 +7,7 @@ import Bytes
 import Glibc
 import Ring
 import System
-
-func payload(_ sequence: UInt64, into buffer: inout ByteBuffer) {
-  buffer.removeAll()
-  var state = sequence &* 0x9E37_79B9_7F4A_7C15
-  state ^= state >> 29
-  let count = Int(state % 400)
-  for _ in 0..<count {
-    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-    buffer.append(UInt8(truncatingIfNeeded: state >> 33))
-  }
-}
+import TestSupport
 
 func write(_ folder: borrowing Folder, capacity: Int, seconds: UInt64, records: UInt64) throws {
   var writer = try RingWriter.open(
@@ -26,7 +16,7 @@ func write(_ folder: borrowing Folder, capacity: Int, seconds: UInt64, records: 
   let end = SystemClock.monotonic() + .seconds(seconds)
   while true {
     for _ in 0..<64 {
-      payload(writer.nextSequence, into: &buffer)
+      stressPayload(writer.nextSequence, into: &buffer)
       _ = try writer.append(message: buffer.readable, receivedAt: writer.nextSequence)
     }
     writer.wakeReaders()
@@ -51,7 +41,7 @@ func read(_ folder: borrowing Folder) throws {
     switch try reader.next() {
     case .record(let header):
       guard header.kind == .message else { continue }
-      payload(header.sequence, into: &buffer)
+      stressPayload(header.sequence, into: &buffer)
       guard header.sequence == expected, header.receivedAt == expected, equal(buffer.readable, reader.payload) else {
         print("wrong record \(header.sequence) where \(expected) belongs")
         exit(1)
