@@ -98,7 +98,7 @@ final class RedisConnection: ReadinessHandler, DialHandler {
         case .end: return fail(.closedByPeer)
         }
       }
-      loop.setInterest(waitsToWrite ? [.readable, .writable] : .readable, token)
+      loop.setInterest(waitsToWrite ? .both : .readable, token)
     } catch {
       fail(.transport(error))
     }

@@ -110,8 +110,6 @@ struct IntakeTests {
 
   @Test("what others write cannot break a line of the log")
   func oneLine() throws {
-    let log = try openLog(TemporaryFolder())
-    _ = log
     intake.lose(.invalid, "a\nb\u{1B}[31m\u{85}", at: 1)
     let said = lines(temporary)
     #expect(said.count == 1)
