@@ -14,7 +14,7 @@ internal import Bytes
 ///       32  made at, microseconds since 1970    │
 ///       40  CRC-32C of bytes 0..<40             ┘
 ///       48  boot id, 128 bits: of the machine's start in which the file was last opened for writing
-///       64  flags (bit 0: joined to Redis once)
+///       64  flags (bit 0: joined to Redis once; bit 1: superseded, another file has this one's name)
 ///
 ///      128  oldest    position of the oldest record     ┐ a line of their own: the writer stores them
 ///      136  intent    end of the furthest write begun   ┘ before it touches the ring
@@ -55,6 +55,7 @@ package enum QueueLayout {
   static let headerBytes = Limits.mappingAlignment
 
   static let joinedFlag: UInt64 = 1
+  static let supersededFlag: UInt64 = 2
 
   /// No writer reaches this position: it would take centuries. A header that says so is damaged.
   static let positionLimit: UInt64 = 1 << 62

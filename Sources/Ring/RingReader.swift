@@ -36,6 +36,13 @@ package struct RingReader: ~Copyable {
   /// Whether a queue with these members was once joined to Redis.
   package var wasJoined: Bool { file.mapping.loadRelaxed(QueueLayout.flagsOffset) & QueueLayout.joinedFlag != 0 }
 
+  /// Whether another file has taken the place of this one: nothing will be published here any more, and what comes next
+  /// is found by opening the name again. Whoever slept on this file was woken.
+  package var isSuperseded: Bool {
+    // Acquire: pairs with the release in `RingWriter.supersede`: who sees the flag finds the new file under the name.
+    file.mapping.loadAcquiring(QueueLayout.flagsOffset) & QueueLayout.supersededFlag != 0
+  }
+
   /// What `next` found.
   package enum Step: Equatable {
     /// A whole, checked record; its payload is `payload` until the next call.
