@@ -25,6 +25,9 @@ package struct SystemError: Error, Equatable, CustomStringConvertible {
   /// Whether the system refused for want of rights (EACCES, EPERM).
   package var isRefusal: Bool { code == EACCES || code == EPERM }
 
+  /// Whether what was asked for does not exist (ENOENT).
+  package var isMissing: Bool { code == ENOENT }
+
   package var description: String {
     subject.isEmpty ? "\(reason) (\(call))" : "\(subject): \(reason) (\(call))"
   }

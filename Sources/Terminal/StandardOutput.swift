@@ -43,11 +43,23 @@ package struct StandardError: Sendable {
   }
 
   /// Writes one line, made harmless for a terminal.
-  package func note(_ text: String) {
+  package func note(_ text: String) { write("", .plain, text) }
+
+  package func warning(_ text: String) { write("warning: ", .warning, text) }
+
+  package func failure(_ failure: Failure) { write("", .alarm, failure.line) }
+
+  /// - Parameter ink: where a person sees it, of the word that says what it is, or of the whole where there is none.
+  private func write(_ word: StaticString, _ ink: Style.Ink, _ text: String) {
+    let style = Style.of(descriptor)
+    let harmless = DisplayText.harmless(text)
     var line = ByteBuffer(capacity: 256)
     line.append(utf8: program)
     line.append(": ")
-    line.append(utf8: DisplayText.harmless(text))
+    style.paint(ink, &line) { line in
+      if word.utf8CodeUnitCount > 0 { line.append(word) } else { line.append(utf8: harmless) }
+    }
+    if word.utf8CodeUnitCount > 0 { line.append(utf8: harmless) }
     line.append(UInt8(ascii: "\n"))
     do {
       let duplicate = try FileDescriptor(duplicating: descriptor)
@@ -56,8 +68,4 @@ package struct StandardError: Sendable {
       // Nowhere is left to say it.
     }
   }
-
-  package func warning(_ text: String) { note("warning: " + text) }
-
-  package func failure(_ failure: Failure) { note(failure.line) }
 }

@@ -91,5 +91,3 @@ func clear(_ session: borrowing Session) throws(Failure) -> ExitCode {
 private func mark(_ batch: Batch, _ consumer: borrowing Consumer) throws(Failure) {
   do { try consumer.commit(batch) } catch { throw Failure(error) }
 }
-
-func counted(_ count: Int, _ thing: String) -> String { "\(count) \(thing)\(count == 1 ? "" : "s")" }
