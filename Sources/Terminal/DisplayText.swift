@@ -85,6 +85,7 @@ package enum DisplayText {
     let keepsTags = first == "\u{1F3F4}"
     var text = ""
     var columns = 0
+    var escapes = 0
     // One selects the form of what it follows; where it follows nothing or another selector it only hides a number.
     var mayVary = false
     for scalar in scalars {
@@ -98,7 +99,7 @@ package enum DisplayText {
       } else if varies ? !mayVary : isHidden(scalar) && !(keepsTags && isTag(scalar)) {
         let escape = escape(scalar)
         text += escape
-        columns += escape.utf8.count
+        escapes += escape.utf8.count
       } else {
         text.unicodeScalars.append(scalar)
         columns += CharacterWidth.columns(scalar)
@@ -106,7 +107,7 @@ package enum DisplayText {
       mayVary = !varies
     }
     // An emoji is two columns wide however many scalars spell it.
-    return (text, CharacterWidth.isEmoji(character) ? max(2, text == String(character) ? 2 : columns) : columns)
+    return (text, (CharacterWidth.isEmoji(character) ? 2 : columns) + escapes)
   }
 
   private static func isTag(_ scalar: Unicode.Scalar) -> Bool { 0xE0020...0xE007F ~= scalar.value }

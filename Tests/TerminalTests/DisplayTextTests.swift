@@ -110,7 +110,8 @@ import Testing
   @Test("a text that goes on ends with an ellipsis, without the character that may lack its end")
   func continued() {
     let cases: [(String, Int, String)] = [
-      ("hello", 9, "hello…"), ("hello", 5, "hell…"), ("", 5, "…"), ("", 0, ""), ("日本e\u{301}", 9, "日本…"),
+      ("hello", 9, "hell…"), ("hello", 5, "hell…"), ("hello", 4, "hel…"), ("", 5, "…"), ("", 0, ""),
+      ("日本e\u{301}", 9, "日本…"),
       ("日本語", 4, "日…"),
     ]
     for (text, columns, expected) in cases {
