@@ -37,7 +37,7 @@ package struct QueueInspector: ~Copyable {
   /// What the daemon last said of itself; nil where none ever did.
   package var daemonStatus: DaemonStatus? { StatusPage.read(file.mapping) }
 
-  /// A stretch of the ring in which no whole record stands, or none where a number is missing or comes twice.
+  /// A stretch of the ring in which no record of this lap stands; an empty one where numbers are missing.
   package struct Damage: Equatable, Sendable {
     /// Positions; equal where the bytes are whole and only the numbers are not.
     package let start: UInt64
@@ -96,6 +96,10 @@ package struct QueueInspector: ~Copyable {
         guard case .damaged(_, let what) = error else { throw error }
         return .damage(passOver(what, published))
       }
+      if let expected, header.sequence < expected {
+        // Whole, but of an earlier lap: what should have replaced it never reached the disk.
+        return .damage(passOver("number \(header.sequence) where \(expected) belongs", published))
+      }
       if let step = jump(to: header.sequence) { return step }
       let start = position
       position += UInt64(RecordLayout.recordBytes(payload: header.length))
@@ -105,15 +109,15 @@ package struct QueueInspector: ~Copyable {
     throw .overrun(path: file.path)
   }
 
-  /// What is to be said where the record at `position` has another number than the one that belongs there; the record
+  /// What is to be said where the record at `position` has a greater number than the one that belongs there; the record
   /// itself comes with the next call.
   private mutating func jump(to sequence: UInt64) -> Step? {
     defer {
       expected = sequence
       wasOvertaken = false
     }
-    guard let expected, sequence != expected else { return nil }
-    if wasOvertaken, sequence > expected { return .overtaken(sequence - expected) }
+    guard let expected, sequence > expected else { return nil }
+    if wasOvertaken { return .overtaken(sequence - expected) }
     return .damage(
       Damage(
         start: position, end: position, expected: expected, next: sequence,

@@ -149,7 +149,7 @@ private struct RecordPrinter {
 
   /// position, seq, kind, span, reason, bus_seq, stream_id, received, length, check: what stands in a column, and how
   /// many it takes.
-  private static let widths = [12, 8, 8, 5, 11, 8, 17, 19, 7, 5]
+  private static let widths = [10, 6, 8, 4, 11, 7, 15, 19, 6, 5]
   private static let headings = [
     "position", "seq", "kind", "span", "reason", "bus_seq", "stream_id", "received", "length", "check",
   ]

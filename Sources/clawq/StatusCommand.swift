@@ -90,7 +90,7 @@ private struct StatusReport {
 extension StatusReport {
   func writeText(_ style: Style, to buffer: inout ByteBuffer) {
     func row(_ label: StaticString, _ text: String, _ ink: Style.Ink = .plain) {
-      style.paint(.dim, &buffer) { $0.append(label) }
+      if label.utf8CodeUnitCount > 0 { style.paint(.dim, &buffer) { $0.append(label) } }
       buffer.append(blanks: 10 - label.utf8CodeUnitCount)
       style.paint(ink, &buffer) { $0.append(utf8: DisplayText.harmless(text)) }
       buffer.append("\n")

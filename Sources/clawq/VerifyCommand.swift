@@ -177,8 +177,9 @@ extension Findings {
     if moves > 0 { summary += ", \(counted(moves, "move")) of the stream position" }
     summary += ")"
     if let first, next > first { summary += ", numbers \(first) to \(next - 1)" }
-    summary += ", \(bytes) bytes, \(counted(marks.count, "read mark"))"
+    summary += ", \(bytes) bytes"
     if !isWhole { summary += ", \(counted(damage.count + unlisted, "bad stretch", "bad stretches"))" }
+    summary += ", \(counted(marks.count, "read mark"))"
     if badMarks > 0 { summary += ", \(badMarks) of them bad" }
     line(summary)
   }
