@@ -11,7 +11,7 @@ package import System
 /// lower numbers.)
 package struct QueueInspector: ~Copyable {
   private let file: QueueFile
-  private var copy = RecordCopy()
+  private var window = RecordWindow()
   /// The place of the next record to be looked at.
   package private(set) var position: UInt64
   /// The number that the next record should have; nil where nothing is known before it.
@@ -35,7 +35,7 @@ package struct QueueInspector: ~Copyable {
   /// For messages.
   package var path: String { file.path }
   /// What the daemon last said of itself; nil where none ever did.
-  package var daemonStatus: DaemonStatus? { StatusPage.read(file.mapping) }
+  package var daemonStatus: DaemonStatus? { StatusPage.read(file) }
 
   /// A stretch of the ring in which no record of this lap stands; an empty one where numbers are missing.
   package struct Damage: Equatable, Sendable {
@@ -73,7 +73,7 @@ package struct QueueInspector: ~Copyable {
   /// The payload of the record that `next` answered last.
   package var payload: Span<UInt8> {
     @_lifetime(borrow self)
-    borrowing get { copy.payload }
+    borrowing get { window.payload }
   }
 
   /// Looks at the next record, or at what stands in its place.
@@ -88,9 +88,12 @@ package struct QueueInspector: ~Copyable {
         wasOvertaken = true
         continue
       }
+      guard published - position >= UInt64(RecordLayout.smallest) else {
+        return .damage(passOver("no room for a record", published))
+      }
       let header: RecordHeader
       do throws(QueueError) {
-        guard let found = try copy.load(file, at: position, published: published) else { continue }
+        guard let found = try window.header(at: position, in: file, published: published) else { continue }
         header = found
       } catch {
         guard case .damaged(_, let what) = error else { throw error }
@@ -127,7 +130,7 @@ package struct QueueInspector: ~Copyable {
   /// Whether the record's length stands at its end; also where it was overwritten since it was read.
   private func endsWell(_ start: UInt64, _ end: UInt64) throws(QueueError) -> Bool {
     if file.startOfRecord(endingAt: end, oldest: start) == start { return true }
-    return !(try file.isStillWhole(from: start))
+    return try file.firstTrusted(from: start) > start
   }
 
   /// Goes to the next whole record behind the bad one at `position`.
@@ -154,7 +157,7 @@ package struct QueueInspector: ~Copyable {
     let words = file.headerWords(at: position)
     let recordBytes = RecordLayout.recordBytes(payload: Int(words[0] & 0xFFFF_FFFF))
     guard recordBytes <= RecordLayout.largest(capacity: file.capacity), UInt64(recordBytes) <= published - position,
-      RecordHeader(words: words) != nil, let header = (try? copy.load(file, at: position, published: published)) ?? nil,
+      RecordHeader(words: words) != nil, let header = record(at: position, published),
       file.startOfRecord(endingAt: position + UInt64(recordBytes), oldest: position) == position
     else { return nil }
     return header
@@ -188,12 +191,21 @@ package struct QueueInspector: ~Copyable {
   }
 
   private mutating func record(at position: UInt64?, _ published: UInt64) -> RecordHeader? {
-    guard let position, position < published else { return nil }
-    return (try? copy.load(file, at: position, published: published)) ?? nil
+    guard let position, published - position >= UInt64(RecordLayout.smallest) else { return nil }
+    return (try? window.header(at: position, in: file, published: published)) ?? nil
   }
 
   /// How often it is tried again when the writer is faster at every try.
   private static let patience = 100_000
+}
+
+extension QueueFile {
+  /// The eight words of a record's header at `position`, which may be torn.
+  fileprivate func headerWords(at position: UInt64) -> InlineArray<8, UInt64> {
+    var words: InlineArray<8, UInt64> = .init(repeating: 0)
+    for index in words.indices { words[index] = load(at: position &+ UInt64(truncatingIfNeeded: index &* 8)) }
+    return words
+  }
 }
 
 /// A word of the queue file's header as it stands there, for `clawq dump --header`.
@@ -215,6 +227,7 @@ package struct QueueHeaderWord: Equatable, Sendable {
     ("boot_high", QueueLayout.bootHighOffset), ("boot_low", QueueLayout.bootLowOffset),
     ("flags", QueueLayout.flagsOffset), ("oldest", QueueLayout.oldestOffset), ("intent", QueueLayout.intentOffset),
     ("published", QueueLayout.publishedOffset), ("sequence", QueueLayout.sequenceOffset),
+    ("sequence_check", QueueLayout.sequenceCheckOffset),
     ("wake", QueueLayout.wakeOffset),
   ]
 

@@ -119,7 +119,7 @@ private func dumpHeader(asJSON: Bool, _ session: borrowing Session) throws(Failu
       output.buffer.append(right: "\(word.offset)", columns: 6)
       output.buffer.append("  ")
       output.buffer.append(word.name)
-      output.buffer.append(blanks: 12 - word.name.utf8CodeUnitCount)
+      output.buffer.append(blanks: 16 - word.name.utf8CodeUnitCount)
       guard let value = word.value else {
         output.buffer.append("missing: the file ends before it\n")
         continue

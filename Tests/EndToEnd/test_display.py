@@ -463,12 +463,13 @@ def payload_bytes_replaced(node, sequence, old, new):
     """Changes a record's payload so that its checksum still holds: what another writer could have put there."""
     queue = node.state / "queue.ring"
     content = bytearray(queue.read_bytes())
-    start = HEADER_BYTES + position_of(node, sequence)
+    position = position_of(node, sequence)
+    start = HEADER_BYTES + position
     length, = struct.unpack_from("<I", content, start)
     payload = bytes(content[start + 64 : start + 64 + length]).replace(old, new)
     assert len(old) == len(new) and new in payload
     content[start + 64 : start + 64 + length] = payload
-    words = struct.pack("<Q", length) + content[start + 8 : start + 64]
+    words = struct.pack("<QQ", position, length) + content[start + 8 : start + 64]
     struct.pack_into("<I", content, start + 4, crc32c(words + payload))
     queue.write_bytes(content)
     return payload
