@@ -27,6 +27,13 @@ package struct RingReader: ~Copyable {
     return reader
   }
 
+  /// Opens the queue file as `open` does, standing behind the newest record: all before it may be damaged.
+  package static func openAtEnd(_ name: String, in folder: borrowing Folder) throws(QueueError) -> RingReader {
+    var reader = RingReader(try QueueFile(name, in: folder, writable: false))
+    try reader.seekToEnd()
+    return reader
+  }
+
   /// Identifies this queue: changes when the queue is created anew.
   package var generation: UInt64 { file.mapping.loadRelaxed(QueueLayout.generationOffset) }
   /// The ring's length in bytes.
@@ -150,7 +157,13 @@ package struct RingReader: ~Copyable {
   }
 
   /// The sequence number that the next record will get: one more than were ever used.
-  package mutating func nextSequence() throws(QueueError) -> UInt64 {
+  package mutating func nextSequence() throws(QueueError) -> UInt64 { try end().sequence }
+
+  /// Goes behind the newest record, whatever lies between: none of it is reported.
+  package mutating func seekToEnd() throws(QueueError) { (position, sequence) = try end() }
+
+  /// Where the next record will stand, and its sequence number.
+  private mutating func end() throws(QueueError) -> (position: UInt64, sequence: UInt64) {
     for _ in 0..<Self.patience {
       let (oldest, published) = try file.bounds()
       guard published - oldest >= UInt64(RecordLayout.smallest) else { throw damaged("no record at all") }
@@ -159,7 +172,7 @@ package struct RingReader: ~Copyable {
         continue
       }
       guard let header = try copy.load(file, at: start, published: published) else { continue }
-      return header.nextSequence
+      return (published, header.nextSequence)
     }
     throw .overrun(path: file.path)
   }
