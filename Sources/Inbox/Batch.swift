@@ -66,7 +66,7 @@ extension Consumer {
       let start = buffer.count
       let entry: Entry
       do throws(InboxError) {
-        guard let found = try nextEntry()?.clipped(to: end) else { break }
+        guard let found = try nextEntry(before: end)?.clipped(to: end) else { break }
         entry = found
       } catch {
         guard !batch.isEmpty, let damage = error.damage else { throw error }
@@ -115,11 +115,38 @@ extension Consumer {
 
   /// Counts what is left for this consumer, from where it has come to, and not beyond the sequence number `end`.
   package mutating func countRest(until end: UInt64 = .max) throws(InboxError) -> Batch {
-    var rest = Batch(end: next, hint: position)
-    while next < end, let entry = try nextEntry()?.clipped(to: end) { rest.add(entry) }
-    rest.end = min(next, max(end, rest.end))
+    let (rest, error) = countReadable(until: end)
+    if let error { throw error }
+    return rest
+  }
+
+  /// Counts what is left, and goes behind the newest record also where not all between can be read: `damage` of the
+  /// answer says so. What is behind the damage is in none of its counts.
+  package mutating func countAndSkipDamage() throws(InboxError) -> Batch {
+    var (rest, error) = countReadable(until: .max)
+    guard let error else { return rest }
+    guard let damage = error.damage else { throw error }
+    try seekToEnd()
+    rest.damage = damage
+    rest.end = next
     rest.hint = position
     return rest
+  }
+
+  private mutating func countReadable(until end: UInt64) -> (Batch, InboxError?) {
+    var rest = Batch(end: next, hint: position)
+    do throws(InboxError) {
+      while next < end, let entry = try nextEntry(before: end)?.clipped(to: end) {
+        rest.add(entry)
+        // Behind an entry that reaches beyond the end, the record that stands at `end` is not the next.
+        if next <= end { rest.hint = position }
+      }
+    } catch {
+      return (rest, error)
+    }
+    rest.end = min(next, max(end, rest.end))
+    if next <= end { rest.hint = position }
+    return (rest, nil)
   }
 }
 
