@@ -31,10 +31,8 @@ package struct Follower: Sendable {
   }
 
   package enum Action: Equatable, Sendable {
-    /// Until the queue's wake word changes, at most so many nanoseconds.
+    /// Until the open file's wake word changes, at most so many nanoseconds.
     case sleep(UInt64)
-    /// For so many nanoseconds: there is no queue to sleep on.
-    case pause(UInt64)
     /// Open the file that has the name now, and go on there.
     case reopen
     case end(End)
@@ -90,7 +88,6 @@ package struct Follower: Sendable {
     if isDaemonAbsent, needsDaemon, name == .same { return .end(.daemonGone) }
     let left = deadline.map { $0 - now }
     if left == 0 { return .end(name == .missing ? .queueGone : .timedOut) }
-    let slice = min(inspectionAt - now, left ?? .max)
-    return name == .missing ? .pause(slice) : .sleep(slice)
+    return .sleep(min(inspectionAt - now, left ?? .max))
   }
 }

@@ -24,12 +24,12 @@ func check(_ session: borrowing Session) throws(Failure) -> ExitCode {
       case .message(let sequence):
         messages += 1
         guard lines.count <= linesShown else { continue }
-        line = try describe(consumer.payload, sequence)
+        line = try MessageLine.text(consumer.payload, sequence)
       case .loss(let sequence, let count, let reason):
         losses += 1
         lost += count
         guard lines.count <= linesShown else { continue }
-        line = "\(sequence)  \(count == 0 ? "messages" : "\(count)") lost: \(reason.name)"
+        line = MessageLine.loss(sequence, count, reason)
       }
       lines.append(DisplayText.cut(line, columns: columnsShown))
     }
@@ -72,20 +72,4 @@ extension Session {
     if arguments.has(Options.unfiltered) { flags += " --unfiltered" }
     return DisplayText.harmless(flags)
   }
-}
-
-/// One message on one line: number, time sent, sender, text.
-private func describe(_ object: borrowing Span<UInt8>, _ sequence: UInt64) throws(MessageFault) -> String {
-  let members = try MessageMembers.find(in: object)
-  let from = JSONString.decode(object.extracting(members.from.content))
-  let text = JSONString.decode(object.extracting(members.text.content))
-  var to = ""
-  if let value = members.to { to = " → " + JSONString.decode(object.extracting(value.content)) }
-  var time = ""
-  if let ts = members.ts, ts.kind == .number, let seconds = JSONNumber.double(object.extracting(ts.range)),
-    seconds >= 0, seconds < 18_000_000_000
-  {
-    time = LocalTime(unixNanoseconds: UInt64(seconds) * 1_000_000_000).text + "  "
-  }
-  return "\(sequence)  \(time)\(from)\(to): \(text)"
 }
