@@ -40,6 +40,8 @@ package struct Follower: Sendable {
 
   /// How long a sleep goes on before name and daemon are looked at again, in nanoseconds. Messages do not wait for it.
   package static let inspectionInterval: UInt64 = .seconds(5)
+  /// The same while no daemon runs: that it is back is worth saying soon.
+  package static let absenceInterval: UInt64 = .seconds(1)
   /// How long until a missing name is looked for again.
   package static let missingInterval: UInt64 = .milliseconds(100)
 
@@ -73,7 +75,8 @@ package struct Follower: Sendable {
   package mutating func note(_ name: Name, isDaemonAbsent: Bool, now: Instant) {
     self.name = name
     self.isDaemonAbsent = isDaemonAbsent
-    inspectionAt = now + (name == .missing ? Self.missingInterval : Self.inspectionInterval)
+    let calm = isDaemonAbsent ? Self.absenceInterval : Self.inspectionInterval
+    inspectionAt = now + (name == .missing ? Self.missingInterval : calm)
   }
 
   /// What comes after a look that found nothing.
