@@ -19,15 +19,28 @@ package struct StandardOutput: ~Copyable {
   /// - Throws: `inputOutput` where not all of it was taken: the disk is full (ENOSPC), the pipe is closed (EPIPE),
   ///   there is no standard output (EBADF). The buffer is then still full.
   package mutating func write() throws(Failure) {
-    guard !buffer.isEmpty else { return }
-    do {
-      let duplicate = try FileDescriptor(duplicating: descriptor)
-      try duplicate.writeAll(buffer.readable)
-      try duplicate.close()
-    } catch {
-      throw Failure(.inputOutput, "cannot write the output", why: error.reason)
+    do throws(SystemError) { try writeAll() } catch { throw Self.failure(error) }
+  }
+
+  /// As `write`, but it is no fault where nobody reads it any more (`tail | head`): false then.
+  package mutating func writeWhileRead() throws(Failure) -> Bool {
+    do throws(SystemError) { try writeAll() } catch {
+      guard error.isBrokenPipe else { throw Self.failure(error) }
+      return false
     }
+    return true
+  }
+
+  private mutating func writeAll() throws(SystemError) {
+    guard !buffer.isEmpty else { return }
+    let duplicate = try FileDescriptor(duplicating: descriptor)
+    try duplicate.writeAll(buffer.readable)
+    try duplicate.close()
     buffer.removeAll()
+  }
+
+  private static func failure(_ error: SystemError) -> Failure {
+    Failure(.inputOutput, "cannot write the output", why: error.reason)
   }
 }
 

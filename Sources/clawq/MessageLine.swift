@@ -29,12 +29,14 @@ struct MessageLines: ~Copyable {
   private static let whoColumns = 24
   /// No character of any script takes more bytes of JSON for one column than this, but for piles of combining marks.
   private static let bytesPerColumn = 64
+  /// No line is longer, also where there is no terminal to end it.
+  private static let mostColumns = 4096
 
   /// - Parameters:
   ///   - columns: of the widest line; where it is less than 40, a line may be longer.
   ///   - style: whether there is colour.
   init(columns: Int, style: Style) {
-    self.columns = columns
+    self.columns = min(columns, Self.mostColumns)
     self.style = style
   }
 
@@ -215,9 +217,9 @@ extension LossReason {
     case .overwritten: "overwritten before they were read"
     case .trimmed: "gone from Redis before they were fetched"
     case .tooLarge: "too large for this queue"
-    case .invalid: "not valid messages"
+    case .invalid: "invalid, no message"
     case .reset: "the numbers or the Redis stream began anew"
-    case .newQueue: "the queue file was made anew"
+    case .newQueue: "a new queue took the place of the one that was read"
     }
   }
 }

@@ -493,7 +493,7 @@ def test_bytes_that_are_no_text_do_not_break_the_json_of_dump(ten):
     assert "payload_hex" not in next(r for r in dump(ten) if r["seq"] == 4)
     # The record is whole, but no message: readers report it lost.
     assert ten.clawq("verify").returncode == 0
-    assert "1 lost: not valid" in ten.check()
+    assert "1 lost: invalid" in ten.check()
 
 
 def test_dump_into_a_full_disk_fails(ten):
