@@ -14,6 +14,9 @@ extension RingReader {
     throw .overrun(path: file.path)
   }
 
+  /// Goes behind the newest record, whatever lies between: none of it is reported.
+  package mutating func seekToEnd() throws(QueueError) { try seek(to: nextSequence()) }
+
   /// Goes to the record that begins with `sequence`, or to the nearest before it; to the oldest where that is gone, in
   /// which case `next` reports how many are missing.
   ///

@@ -14,15 +14,20 @@ package struct RingReader: ~Copyable {
   package internal(set) var sequence: UInt64 = 0
   var window = RecordWindow()
 
-  /// Reads `file`, standing at its oldest record.
-  init(_ file: consuming QueueFile) throws(QueueError) {
+  /// Reads `file`, standing at its oldest record, or behind the newest.
+  init(_ file: consuming QueueFile, atEnd: Bool = false) throws(QueueError) {
     self.file = file
-    try seekToOldest()
+    if atEnd { try seekToEnd() } else { try seekToOldest() }
   }
 
   /// Opens the queue file `name` in `folder`, standing at the oldest record.
   package static func open(_ name: String, in folder: borrowing Folder) throws(QueueError) -> RingReader {
     try RingReader(QueueFile(name, in: folder, writable: false))
+  }
+
+  /// Opens the queue file as `open` does, standing behind the newest record: all before it may be damaged.
+  package static func openAtEnd(_ name: String, in folder: borrowing Folder) throws(QueueError) -> RingReader {
+    try RingReader(QueueFile(name, in: folder, writable: false), atEnd: true)
   }
 
   /// Identifies this queue: changes when the queue is created anew.
