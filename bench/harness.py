@@ -18,6 +18,7 @@ PATIENCE = 120  # seconds that any one wait may take
 CHANNEL = "openclaw-chat"
 SIZE = 200  # bytes of a payload
 AHEAD = 8 << 20  # bytes that may wait for the subscriber before the publisher pauses
+LOAD = os.getloadavg()[0]  # what others make of this machine: the average of the minute before we began
 
 
 def options(description, rounds=5, count=1_000_000):
@@ -188,7 +189,7 @@ def report(title, results, figures, ours, as_json, aims=()):
     }
     verdicts = [aim.judge(median) for aim in aims if {aim.subject, aim.to or aim.subject} <= median.keys()]
     if as_json:
-        machine = {"cores": os.cpu_count(), "machine": platform.machine(), "kernel": platform.release()}
+        machine = {"cores": os.cpu_count(), "machine": platform.machine(), "kernel": platform.release(), "load": LOAD}
         document = {"bench": title, "machine": machine, "median": median, "ratio": ratios, "runs": results}
         print(json.dumps({**document, "aims": verdicts}, indent=2))
     else:
@@ -200,6 +201,7 @@ def report(title, results, figures, ours, as_json, aims=()):
 def print_table(title, results, figures, median, ratios):
     width = max(28, *map(len, results))
     print(f"\n{title}: median of {len(next(iter(results.values())))} rounds (lowest .. highest)")
+    print(f"  {os.cpu_count()} cores, load {LOAD:.2f} before")
     for figure, unit in figures.items():
         print(f"\n  {figure}, {unit}")
         for name in results:
