@@ -161,6 +161,8 @@ func number(_ index: Int) -> Int { CommandLine.arguments.count > index ? Int(Com
 
 do {
   guard CommandLine.arguments.count > 2 else { exit(64) }
+  // Who spins for a partner that was killed ends by itself.
+  alarm(600)
   let folder = try Folder(CommandLine.arguments[2])
   var isRight = true
   switch CommandLine.arguments[1] {
