@@ -72,7 +72,8 @@ MAY_CHECKSUM static inline uint64_t append(
   atomic_store_explicit(field(w, PUBLISHED), end, memory_order_release);
   w->published = end;
   w->next += span;
-  atomic_store_explicit(field(w, SEQUENCE), w->next, memory_order_relaxed);
+  atomic_store_explicit(field(w, SEQUENCE), w->next, memory_order_release);
+  atomic_store_explicit(field(w, SEQUENCE_CHECK), ~w->next, memory_order_relaxed);
   return w->next;
 }
 

@@ -3,9 +3,9 @@
 #define RING_LAYOUT_H
 
 #define MAGIC 0x455545555142434FULL  // "OCBQUEUE", little-endian
-#define VERSION 1
+#define VERSION 2
 // Whether the checksum of a record begins with its position, as a word of eight bytes.
-#define CHECKSUM_COVERS_POSITION 0
+#define CHECKSUM_COVERS_POSITION 1
 
 #define HEADER_BYTES 65536
 #define HEADER_CHECKSUM 40
@@ -13,6 +13,7 @@
 #define INTENT 136
 #define PUBLISHED 192
 #define SEQUENCE 200
+#define SEQUENCE_CHECK 208
 
 #define KIND_MESSAGE 1
 #define KIND_POSITION 3
