@@ -44,6 +44,11 @@ func testProgram(_ name: String, _ dependencies: [Target.Dependency]) -> Target 
   .executableTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: swiftSettings)
 }
 
+// What bench/ measures with; not shipped either.
+func benchProgram(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, path: "bench/\(name)", swiftSettings: swiftSettings)
+}
+
 // Every test target may use TestSupport.
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies + ["TestSupport"], swiftSettings: swiftSettings)
@@ -88,6 +93,7 @@ let package = Package(
       staticExecutable),
     testLibrary("TestSupport", ["Network", "EventLoop", "System", "Bytes"]),
     testProgram("RingStress", ["Ring", "TestSupport", "System", "Bytes"]),
+    benchProgram("RingBench", ["Ring", "System", "Bytes"]),
     tests("BytesTests", ["Bytes"]),
     tests("SystemTests", ["System", "Bytes"]),
     tests("JSONTests", ["JSON", "Bytes"]),
