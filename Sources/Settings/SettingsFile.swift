@@ -6,7 +6,7 @@ internal import System
 /// The configuration file: one JSON object. The Python version wrote `redis_url` and `telegram_group_id` into it.
 struct SettingsFile {
   let path: String
-  private(set) var values: [Setting.Key: GivenValue] = [:]
+  private(set) var values: Setting.Key.Table<GivenValue?> = .init(repeating: nil)
   private(set) var warnings: [String] = []
 
   /// The file that the flag names, else `$OPENCLAW_BUS_CONFIG`, else `~/.openclaw-bus-config.json`.
@@ -27,7 +27,7 @@ struct SettingsFile {
   }
 
   private static func open(_ path: String) throws(SettingsFault) -> SettingsFile? {
-    var content = ByteBuffer(capacity: 4096)
+    var content = ByteBuffer(capacity: 1024)
     let status: FileStatus
     do throws(SystemError) {
       // Does not wait where a pipe stands in the file's place.
@@ -59,18 +59,19 @@ struct SettingsFile {
   }
 
   private mutating func take(_ name: String, _ value: GivenValue) {
-    guard let key = Setting.Key(rawValue: name) else {
+    guard let key = Setting.Key(name: name) else {
       let near = Nearest.match(name, among: Setting.all.map(\.name)).map { "; did you mean \($0)?" } ?? ""
       let shown = name.utf8.count > 64 ? name.prefix(60) + "\u{2026}" : name[...]
       return warnings.append("\(path): unknown key \"\(shown)\"\(near)")
     }
-    if values.updateValue(value, forKey: key) != nil {
+    if values[key.rawValue] != nil {
       warnings.append("\(path): \(name) is given more than once; the last counts")
     }
+    values[key.rawValue] = value
   }
 
   private mutating func warnIfExposed(mode: UInt32) {
-    guard mode & 0o004 != 0, case .text(let text)? = values[.redisURL] else { return }
+    guard mode & 0o004 != 0, case .text(let text)? = values[Setting.Key.redisURL.rawValue] else { return }
     let url: RedisURL
     do { url = try RedisURL.parse(text) } catch { return }
     if url.password != nil {

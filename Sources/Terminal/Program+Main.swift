@@ -28,11 +28,16 @@ extension Program {
 }
 
 extension CommandLine {
+  static var words: Words { Words() }
+
   /// The words behind the program's name, as bytes. (`arguments` repairs what is not UTF-8, and so would change a
-  /// message without a word.)
-  static var words: [[UInt8]] {
-    guard argc > 1 else { return [] }
-    return (1..<Int(argc)).map { index in
+  /// message without a word.) Each is copied when it is asked for: no array of arrays is made for `clawq check`.
+  struct Words: RandomAccessCollection {
+    var startIndex: Int { 1 }
+    var endIndex: Int { Swift.max(1, Int(argc)) }
+
+    subscript(index: Int) -> [UInt8] {
+      precondition(indices.contains(index), "a word that was not given")
       guard let start = unsafe unsafeArgv[index] else { return [] }
       return unsafe Array(UnsafeRawBufferPointer(start: start, count: strlen(start)))
     }

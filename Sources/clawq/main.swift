@@ -1,14 +1,12 @@
 import Inbox
 import Terminal
 
-let consumerOptions = [Options.as, Options.consumer, Options.unfiltered]
-
 let program = Program(
   "clawq", "read this machine's queue of messages",
   commands: [
     Command(
       "check", "say what is new; marks nothing read",
-      options: [Options.json, Options.exitCode] + consumerOptions,
+      options: [Options.json, Options.exitCode] + Options.ofReaders,
       examples: [
         Example("clawq check", "the count and the first lines"),
         Example("clawq check --as elon --exit-code", "exit 1 where nothing is new for elon"),
@@ -20,7 +18,7 @@ let program = Program(
       "get", "print new messages as one JSON array and mark them read",
       options: [
         Options.all, Options.max, Options.lines, Options.peek, Options.again, Options.from, Options.exitCode,
-      ] + consumerOptions,
+      ] + Options.ofReaders,
       details: [
         "At most 50 messages or 32 KiB at a time (always at least one); stderr says how many more there are. "
           + "Messages are marked read only when the output was written out whole.",
@@ -37,12 +35,12 @@ let program = Program(
       ]),
     Command(
       "status", "count messages; state of daemon, Redis, outbox",
-      options: [Options.json] + consumerOptions,
+      options: [Options.json] + Options.ofReaders,
       examples: [Example("clawq status --json", "for programs")],
       exitCodes: [.success, .usage, .badData, .noQueue, .inputOutput, .permission, .configuration]),
     Command(
       "clear", "mark everything read",
-      options: consumerOptions,
+      options: Options.ofReaders,
       examples: [Example("clawq clear --as elon", "elon has read it all")],
       exitCodes: [.success, .usage, .badData, .noQueue, .inputOutput, .permission, .configuration]),
   ])
