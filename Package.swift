@@ -55,6 +55,8 @@ let package = Package(
     .target(name: "CLinux"),
     // getaddrinfo_a is in libanl before glibc 2.34, in libc since.
     .target(name: "CResolver", linkerSettings: [.linkedLibrary("anl")]),
+    // What the three programs replace of the runtime's start.
+    .target(name: "CStartup"),
     library("Bytes", ["CLinux"]),
     library("System", ["CLinux", "Bytes"]),
     library("JSON", ["Bytes"]),
@@ -75,14 +77,14 @@ let package = Package(
       "clawd",
       [
         "Daemon", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings",
-        "System", "Bytes",
+        "System", "Bytes", "CStartup",
       ],
       staticRuntime),
     program(
-      "clawq", ["Inbox", "Ring", "Terminal", "Settings", "Outbox", "Message", "JSON", "System", "Bytes"],
+      "clawq", ["Inbox", "Ring", "Terminal", "Settings", "Outbox", "Message", "JSON", "System", "Bytes", "CStartup"],
       staticExecutable),
     program(
-      "clawsend", ["Inbox", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings", "System", "Bytes"],
+      "clawsend", ["Inbox", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings", "System", "Bytes", "CStartup"],
       staticExecutable),
     testLibrary("TestSupport", ["Network", "EventLoop", "System", "Bytes"]),
     testProgram("RingStress", ["Ring", "TestSupport", "System", "Bytes"]),
