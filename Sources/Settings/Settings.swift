@@ -48,8 +48,8 @@ package struct Settings: Sendable {
   ) throws(SettingsFault) -> Settings {
     var settings = Settings()
     let file = try SettingsFile.read(configFlag: configFlag, environment: environment)
-    settings.file = file?.path
-    settings.warnings = file?.warnings ?? []
+    settings.file = file.path
+    settings.warnings = file.warnings
     // By number: an array of keys would have the runtime make its type at every start.
     var number = 0
     while let key = Setting.Key(rawValue: number) {
@@ -61,8 +61,8 @@ package struct Settings: Sendable {
           throw .invalid(key, .environment(name), expected: "valid UTF-8")
         }
         try settings.take(.typed(String(repairing: bytes.span)), for: setting, from: .environment(name))
-      } else if let file, let value = file.values[number] {
-        try settings.take(value, for: setting, from: .file(file.path))
+      } else if let value = file.value(key), let path = settings.file {
+        try settings.take(value, for: setting, from: .file(path))
       }
       number += 1
     }

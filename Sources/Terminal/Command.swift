@@ -82,6 +82,7 @@ package struct Example: Sendable {
 ///
 /// What only the help and a command line with options ask for is a closure: building these tables at every start was a
 /// quarter of the time that `clawq check` took.
+@usableFromInline
 package struct Command {
   /// The word that chooses it; nil where the program does this one thing.
   package let name: String?
@@ -124,6 +125,7 @@ package struct Command {
 }
 
 /// A program: several commands, or one without a name.
+@usableFromInline
 package struct Program {
   /// What it is called on the command line.
   package let name: String
@@ -135,19 +137,28 @@ package struct Program {
   private let commandCount: Int
   private let command: (Int) -> Command
 
-  /// - Parameter commands: in the order of the help. Inline, because the runtime would have to make the type of an
-  ///   array of them at every start.
+  /// - Parameter commands: in the order of the help. Inline and inlined, because the runtime would have to make the type
+  ///   of an array of them at every start.
   /// - Precondition: there is a command; names are unique; an option that several commands have takes the same
-  ///   value in all of them (`contradiction`).
+  ///   value in all of them.
+  @inlinable
   package init<let count: Int>(
     _ name: String, _ summary: String, commands: InlineArray<count, Command>, defaultCommand: String? = nil
   ) {
-    precondition(count > 0, "a program without a command")
+    self.init(name, summary, defaultCommand, count) { commands[$0] }
+  }
+
+  @usableFromInline
+  init(
+    _ name: String, _ summary: String, _ defaultCommand: String?, _ commandCount: Int,
+    _ command: @escaping (Int) -> Command
+  ) {
+    precondition(commandCount > 0, "a program without a command")
     self.name = name
     self.summary = summary
     self.defaultCommand = defaultCommand
-    commandCount = count
-    command = { commands[$0] }
+    self.commandCount = commandCount
+    self.command = command
     assert(contradiction == nil, contradiction ?? "")
   }
 

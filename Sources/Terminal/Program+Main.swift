@@ -31,15 +31,28 @@ extension CommandLine {
   static var words: Words { Words() }
 
   /// The words behind the program's name, as bytes. (`arguments` repairs what is not UTF-8, and so would change a
-  /// message without a word.) Each is copied when it is asked for: no array of arrays is made for `clawq check`.
+  /// message without a word.)
   struct Words: RandomAccessCollection {
     var startIndex: Int { 1 }
     var endIndex: Int { Swift.max(1, Int(argc)) }
 
-    subscript(index: Int) -> [UInt8] {
+    subscript(index: Int) -> Word {
       precondition(indices.contains(index), "a word that was not given")
-      guard let start = unsafe unsafeArgv[index] else { return [] }
-      return unsafe Array(UnsafeRawBufferPointer(start: start, count: strlen(start)))
+      return unsafe Word(unsafeArgv[index])
     }
+  }
+
+  /// One of them, where the system put it: it stays there to the end of the process.
+  @safe
+  struct Word: RandomAccessCollection {
+    private let bytes: UnsafeRawBufferPointer
+
+    init(_ start: UnsafeMutablePointer<CChar>?) {
+      unsafe bytes = UnsafeRawBufferPointer(start: start, count: start.map { unsafe strlen($0) } ?? 0)
+    }
+
+    var startIndex: Int { 0 }
+    var endIndex: Int { unsafe bytes.count }
+    subscript(index: Int) -> UInt8 { unsafe bytes[index] }
   }
 }

@@ -13,31 +13,33 @@ extension Program {
   /// Options stand anywhere before `--`, also before the command's name. `-` alone is an operand. A value that itself
   /// begins with `--` must follow `=`: a forgotten value is not to swallow the next option. An option with a value is
   /// refused when it is given twice (`--to a --to b` would reach only one of the two); a repeated flag is harmless.
-  package func parse(_ words: some RandomAccessCollection<[UInt8]>) throws(Failure) -> Request {
+  package func parse<Word: RandomAccessCollection<UInt8>>(
+    _ words: some RandomAccessCollection<Word>
+  ) throws(Failure) -> Request where Word.Index == Int {
     var given: [GivenOption] = []
     // The first operand, where the program has command words.
-    var commandWord: [UInt8]?
+    var commandWord: String?
     let hasCommandWords = only == nil
     var operands: [[UInt8]] = []
     var isOperand = false
     var rest = words[...]
     while let word = rest.popFirst() {
-      if !isOperand, word.count == 2, word[0] == UInt8(ascii: "-"), word[1] == UInt8(ascii: "-") {
+      if !isOperand, word.elementsEqual("--".utf8) {
         isOperand = true
-      } else if !isOperand, word.count > 1, word[0] == UInt8(ascii: "-") {
-        let (option, attached) = try option(word)
+      } else if !isOperand, word.count > 1, word.first == UInt8(ascii: "-") {
+        let (option, attached) = try option(Array(word))
         given.append(GivenOption(name: option.name, value: try value(of: option, attached, given, &rest)))
       } else if hasCommandWords, commandWord == nil {
-        commandWord = word
+        commandWord = String(decoding: word, as: UTF8.self)
       } else {
-        operands.append(word)
+        operands.append(Array(word))
       }
     }
     return try request(given, commandWord, operands)
   }
 
   /// The option's value: what is attached to it, else the next of the words.
-  private func value<Words: Collection<[UInt8]>>(
+  private func value<Word: Collection<UInt8>, Words: Collection<Word>>(
     of option: Option, _ attached: [UInt8]?, _ given: [GivenOption], _ rest: inout Words
   ) throws(Failure) -> [UInt8]? where Words.SubSequence == Words {
     guard case .required(let placeholder) = option.value else {
@@ -52,11 +54,11 @@ extension Program {
         "--\(option.name) needs a value: \(placeholder)",
         whatToDo: "a value that begins with -- is written --\(option.name)=VALUE")
     }
-    return next
+    return Array(next)
   }
 
   private func request(
-    _ given: [GivenOption], _ commandWord: [UInt8]?, _ operands: [[UInt8]]
+    _ given: [GivenOption], _ commandWord: String?, _ operands: [[UInt8]]
   ) throws(Failure) -> Request {
     if given.names(.version) { return .show(versionText) }
     let wantsHelp = given.names(.help)
@@ -85,16 +87,16 @@ extension Program {
     return .run(Arguments(command: command.name, given: given, operands: operands))
   }
 
-  private func chosen(_ word: [UInt8]?) throws(Failure) -> Command {
+  private func chosen(_ word: String?) throws(Failure) -> Command {
     guard let word else {
       if let name = defaultCommand, let command = command(name) { return command }
       throw usage("no command", why: "expected one of \(commandNames.joined(separator: ", "))")
     }
-    let name = String(repairing: word.span)
-    if let command = command(name) { return command }
-    let near = Nearest.match(name, among: commandNames).map { "did you mean \($0)? " } ?? ""
+    if let command = command(word) { return command }
+    let near = Nearest.match(word, among: commandNames).map { "did you mean \($0)? " } ?? ""
     throw usage(
-      "unknown command \(Self.quoted(word))", why: near + "expected one of \(commandNames.joined(separator: ", "))")
+      "unknown command \(Self.quoted(Array(word.utf8)))",
+      why: near + "expected one of \(commandNames.joined(separator: ", "))")
   }
 
   /// The option that `word` names, and what follows its first `=`.
