@@ -11,6 +11,8 @@ let swiftSettings: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),
   .enableUpcomingFeature("InternalImportsByDefault"),
   .enableUpcomingFeature("MemberImportVisibility"),
+  // Tests stand between the steps of a protocol (Sources/System/Step.swift); what is shipped has no such place.
+  .define("STEPS", .when(configuration: .debug)),
 ]
 
 // Linked so that a start touches few pages (tools/startup-order): what it runs and reads lies side by side, and what is

@@ -36,6 +36,9 @@ package struct SystemError: Error, Equatable, CustomStringConvertible {
 package func systemCall<Result: FixedWidthInteger & SignedInteger>(
   _ name: StaticString, _ subject: @autoclosure () -> String = "", _ body: () -> Result
 ) throws(SystemError) -> Result {
+  #if STEPS
+    Steps.reached(.call(String(describing: name)))
+  #endif
   while true {
     let result = body()
     if result >= 0 { return result }
