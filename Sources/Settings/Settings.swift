@@ -48,7 +48,7 @@ package struct Settings: Sendable {
   ) throws(SettingsFault) -> Settings {
     var settings = Settings()
     let file = try SettingsFile.read(configFlag: configFlag, environment: environment)
-    settings.file = file.path
+    settings.file = file.path.isEmpty ? nil : file.path
     settings.warnings = file.warnings
     // By number: an array of keys would have the runtime make its type at every start.
     var number = 0
@@ -61,8 +61,8 @@ package struct Settings: Sendable {
           throw .invalid(key, .environment(name), expected: "valid UTF-8")
         }
         try settings.take(.typed(String(repairing: bytes.span)), for: setting, from: .environment(name))
-      } else if let value = file.value(key), let path = settings.file {
-        try settings.take(value, for: setting, from: .file(path))
+      } else if let value = file.value(key) {
+        try settings.take(value, for: setting, from: .file(file.path))
       }
       number += 1
     }

@@ -5,8 +5,8 @@ internal import System
 
 /// The configuration file: one JSON object. The Python version wrote `redis_url` and `telegram_group_id` into it.
 struct SettingsFile: ~Copyable {
-  /// nil where there is no file.
-  let path: String?
+  /// Empty where there is no file.
+  let path: String
   private let content: ByteBuffer
   /// Where the values stand in it: of a key given more than once, the last.
   private let values: Setting.Key.Table<JSONValue?>
@@ -30,7 +30,7 @@ struct SettingsFile: ~Copyable {
   }
 
   private init() {
-    path = nil
+    path = ""
     content = ByteBuffer(capacity: 1)
     values = .init(repeating: nil)
     warnings = []
@@ -78,7 +78,7 @@ struct SettingsFile: ~Copyable {
     self.content = content
     self.values = values
     self.warnings = warnings
-    warnIfExposed(path, mode: mode)
+    warnIfExposed(mode: mode)
   }
 
   private static func unknown(_ name: String, _ path: String) -> String {
@@ -92,7 +92,7 @@ struct SettingsFile: ~Copyable {
     values[key.rawValue].map { GivenValue($0, in: content.readable) }
   }
 
-  private mutating func warnIfExposed(_ path: String, mode: UInt32) {
+  private mutating func warnIfExposed(mode: UInt32) {
     guard mode & 0o004 != 0, case .text(let text)? = value(.redisURL) else { return }
     let url: RedisURL
     do { url = try RedisURL.parse(text) } catch { return }

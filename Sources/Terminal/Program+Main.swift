@@ -54,5 +54,11 @@ extension CommandLine {
     var startIndex: Int { 0 }
     var endIndex: Int { unsafe bytes.count }
     subscript(index: Int) -> UInt8 { unsafe bytes[index] }
+
+    func withContiguousStorageIfAvailable<Result>(
+      _ body: (UnsafeBufferPointer<UInt8>) throws -> Result
+    ) rethrows -> Result? {
+      try unsafe body(bytes.assumingMemoryBound(to: UInt8.self))
+    }
   }
 }
