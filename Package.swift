@@ -94,7 +94,8 @@ let package = Package(
       "clawq", ["Inbox", "Ring", "Terminal", "Settings", "Outbox", "Message", "JSON", "System", "Bytes", "CStartup"],
       staticExecutable),
     program(
-      "clawsend", ["Inbox", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings", "System", "Bytes", "CStartup"],
+      "clawsend",
+      ["Inbox", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings", "System", "Bytes", "CStartup"],
       staticExecutable),
     testLibrary("TestSupport", ["Network", "EventLoop", "System", "Bytes"]),
     testProgram("RingStress", ["Ring", "TestSupport", "System", "Bytes"]),

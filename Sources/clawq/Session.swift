@@ -19,9 +19,6 @@ enum Options {
   static let peek = Option(flag: "peek", help: "mark nothing read")
   static let again = Option(flag: "again", help: "the last batch once more; marks nothing")
   static let from = Option("from", "SEQ", help: "from this number on, read or not; marks nothing")
-
-  /// Who reads: in every command.
-  static var ofReaders: [Option] { [`as`, consumer, unfiltered] }
 }
 
 /// What every command of clawq begins with: configuration, state folder, and who reads.

@@ -1,12 +1,14 @@
 import Inbox
 import Terminal
 
+var consumerOptions: [Option] { [Options.as, Options.consumer, Options.unfiltered] }
+
 let program = Program(
   "clawq", "read this machine's queue of messages",
   commands: [
     Command(
       "check", "say what is new; marks nothing read",
-      options: [Options.json, Options.exitCode] + Options.ofReaders,
+      options: [Options.json, Options.exitCode] + consumerOptions,
       examples: [
         Example("clawq check", "the count and the first lines"),
         Example("clawq check --as elon --exit-code", "exit 1 where nothing is new for elon"),
@@ -18,7 +20,7 @@ let program = Program(
       "get", "print new messages as one JSON array and mark them read",
       options: [
         Options.all, Options.max, Options.lines, Options.peek, Options.again, Options.from, Options.exitCode,
-      ] + Options.ofReaders,
+      ] + consumerOptions,
       details: [
         "At most 50 messages or 32 KiB at a time (always at least one); stderr says how many more there are. "
           + "Messages are marked read only when the output was written out whole.",
@@ -35,12 +37,12 @@ let program = Program(
       ]),
     Command(
       "status", "count messages; state of daemon, Redis, outbox",
-      options: [Options.json] + Options.ofReaders,
+      options: [Options.json] + consumerOptions,
       examples: [Example("clawq status --json", "for programs")],
       exitCodes: [.success, .usage, .badData, .noQueue, .inputOutput, .permission, .configuration]),
     Command(
       "clear", "mark everything read",
-      options: Options.ofReaders,
+      options: consumerOptions,
       examples: [Example("clawq clear --as elon", "elon has read it all")],
       exitCodes: [.success, .usage, .badData, .noQueue, .inputOutput, .permission, .configuration]),
   ])
