@@ -1,7 +1,7 @@
 import Inbox
 import Terminal
 
-let consumerOptions = [Options.as, Options.consumer, Options.unfiltered]
+var consumerOptions: [Option] { [Options.as, Options.consumer, Options.unfiltered] }
 
 private let readingCodes: [ExitCode] = [
   .success, .nothingNew, .losses, .usage, .badData, .noQueue, .inputOutput, .tryLater, .permission, .configuration,
