@@ -6,7 +6,10 @@ internal import System
 /// An open, mapped and checked queue file: what writer and reader have in common.
 struct QueueFile: ~Copyable {
   let mapping: SharedMapping
-  let path: String
+  private let folder: String
+  private let name: String
+  /// For messages; joined only when one is made.
+  var path: String { folder + "/" + name }
   /// One of those that this program knows.
   let version: UInt64
   /// The ring's length in bytes: a power of two.
@@ -19,7 +22,8 @@ struct QueueFile: ~Copyable {
 
   /// Opens `name` in `folder` and checks everything that does not change while it is open.
   init(_ name: String, in folder: borrowing Folder, writable: Bool) throws(QueueError) {
-    let path = folder.path + "/" + name
+    let place = folder.path
+    var path: String { place + "/" + name }
     let mapping = try Self.map(name, in: folder, path: path, writable: writable)
     let version = mapping.loadRelaxed(QueueLayout.versionOffset)
     guard version <= QueueLayout.version else { throw .newerVersion(path: path, version: version) }
@@ -34,12 +38,15 @@ struct QueueFile: ~Copyable {
     guard mapping.byteCount >= QueueLayout.headerBytes + Int(capacity) else {
       throw .damaged(path: path, what: "cut short")
     }
-    self.init(mapping, path: path, version: version, capacity: capacity)
+    self.init(mapping, place, name, version: version, capacity: capacity)
   }
 
-  private init(_ mapping: consuming SharedMapping, path: String, version: UInt64, capacity: UInt64) {
+  private init(
+    _ mapping: consuming SharedMapping, _ folder: String, _ name: String, version: UInt64, capacity: UInt64
+  ) {
     self.mapping = mapping
-    self.path = path
+    self.folder = folder
+    self.name = name
     self.version = version
     self.capacity = capacity
     mask = capacity - 1
@@ -50,27 +57,28 @@ struct QueueFile: ~Copyable {
   /// The same file in the same memory, for a second user in this process, which must not outlive the first.
   init(aliasing other: borrowing QueueFile) {
     self.init(
-      SharedMapping(aliasing: other.mapping), path: other.path, version: other.version, capacity: other.capacity)
+      SharedMapping(aliasing: other.mapping), other.folder, other.name, version: other.version, capacity: other.capacity
+    )
   }
 
   private static func map(
-    _ name: String, in folder: borrowing Folder, path: String, writable: Bool
+    _ name: String, in folder: borrowing Folder, path: @autoclosure () -> String, writable: Bool
   ) throws(QueueError) -> SharedMapping {
     do throws(SystemError) {
       // Non-blocking, in case somebody put a pipe in its place.
       let file = try folder.open(name, writable ? [.readWrite, .nonBlocking] : [.readOnly, .nonBlocking])
-      let status = try file.status(path)
+      let status = try file.status(path())
       guard status.isRegular, try beginsLikeOurs(file) else { throw SystemError(code: ENODEV, call: "read") }
       guard status.size >= QueueLayout.headerBytes else { throw SystemError(code: ENODATA, call: "fstat") }
       // A copy restored with holes in it: a store into one on a full disk would be SIGBUS.
-      if writable { try file.allocate(status.size, path) }
-      return try SharedMapping(file, byteCount: status.size, writable: writable, path)
+      if writable { try file.allocate(status.size, path()) }
+      return try SharedMapping(file, byteCount: status.size, writable: writable, path())
     } catch {
       switch error.code {
-      case ENOENT: throw .missing(path: path)
-      case ENODATA: throw .damaged(path: path, what: "cut short")
+      case ENOENT: throw .missing(path: path())
+      case ENODATA: throw .damaged(path: path(), what: "cut short")
       // What cannot be opened or mapped that way (a folder, a link, a pipe, a device) was not made by us.
-      case ENODEV, EISDIR, ELOOP, ENXIO: throw .foreign(path: path)
+      case ENODEV, EISDIR, ELOOP, ENXIO: throw .foreign(path: path())
       default: throw .system(error)
       }
     }

@@ -24,7 +24,7 @@ package struct Environment: Sendable {
     let found: [UInt8]?
     if let values {
       found = values[name]
-    } else if let start = unsafe getenv(name) {
+    } else if let start = unsafe name.withCString({ unsafe getenv($0) }) {
       let length = unsafe strlen(start)
       found = unsafe Array(UnsafeRawBufferPointer(start: start, count: length))
     } else {
@@ -37,7 +37,7 @@ package struct Environment: Sendable {
   /// U+FFFD: ask `bytes` where that would change a meaning.
   package func text(_ name: String) -> String? {
     guard values == nil else { return bytes(name).map { String(repairing: $0.span) } }
-    guard let start = unsafe getenv(name) else { return nil }
+    guard let start = unsafe name.withCString({ unsafe getenv($0) }) else { return nil }
     let text = unsafe String(cString: start)
     return text.isEmpty ? nil : text
   }

@@ -56,7 +56,7 @@ package struct FileDescriptor: ~Copyable {
   /// Opens the file at `path`, following symbolic links: for files that a person places, not for our own (`Folder.open`).
   package init(opening path: String, _ mode: OpenMode) throws(SystemError) {
     raw = try systemCall("open", path) {
-      unsafe clinux_openat(AT_FDCWD, path, mode.rawValue | O_CLOEXEC | O_NOCTTY, 0)
+      unsafe path.withCString { unsafe clinux_openat(AT_FDCWD, $0, mode.rawValue | O_CLOEXEC | O_NOCTTY, 0) }
     }
   }
 

@@ -2,29 +2,38 @@ internal import CLinux
 internal import Glibc
 
 /// An open folder. Names inside it are resolved from here, so that a renamed or replaced path cannot redirect us.
+///
+/// Names are given to the system by `withCString`: a string as the argument itself would first be copied into an array.
 package struct Folder: ~Copyable {
   package let descriptor: FileDescriptor
+  /// Where the folder lies; empty where `name` tells that too. Joined with it only when asked for.
+  private let place: String
+  private let name: String
+
   /// For messages only.
-  package let path: String
+  package var path: String { place.isEmpty ? name : place + "/" + name }
 
   /// Opens an existing folder that is not a symbolic link.
   package init(_ path: String) throws(SystemError) {
     descriptor = FileDescriptor(
       owning: try systemCall("open", path) {
-        unsafe clinux_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
+        unsafe path.withCString {
+          unsafe clinux_openat(AT_FDCWD, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
+        }
       })
-    self.path = path
+    place = ""
+    name = path
   }
 
   /// Opens the folder `name` inside `parent`.
   package init(_ name: String, in parent: borrowing Folder) throws(SystemError) {
     let raw = parent.descriptor.raw
-    let path = parent.path + "/" + name
     descriptor = FileDescriptor(
-      owning: try systemCall("open", path) {
-        unsafe clinux_openat(raw, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
+      owning: try systemCall("open", parent.path + "/" + name) {
+        unsafe name.withCString { unsafe clinux_openat(raw, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0) }
       })
-    self.path = path
+    place = parent.path
+    self.name = name
   }
 
   /// Opens the folder `name` inside `parent`, making it where it does not exist.
@@ -65,7 +74,9 @@ package struct Folder: ~Copyable {
     let raw = descriptor.raw
     return FileDescriptor(
       owning: try systemCall("open", path + "/" + name) {
-        unsafe clinux_openat(raw, name, mode.rawValue | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, permissions)
+        unsafe name.withCString {
+          unsafe clinux_openat(raw, $0, mode.rawValue | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, permissions)
+        }
       })
   }
 

@@ -61,7 +61,18 @@ extension Option {
   package static let version = Option(flag: "version", help: "show the version and exit")
 
   /// What every command takes.
-  static let common = [stateDir, config, help, version]
+  static var common: [Option] { [stateDir, config, help, version] }
+
+  /// The one of `common` that has the name, found without making the array.
+  static func common(_ name: String) -> Option? {
+    switch name {
+    case stateDir.name: stateDir
+    case config.name: config
+    case help.name: help
+    case version.name: version
+    default: nil
+    }
+  }
 }
 
 /// A command line of the help with what it does.

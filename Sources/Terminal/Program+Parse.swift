@@ -16,7 +16,7 @@ extension Program {
   package func parse<Word: RandomAccessCollection<UInt8>>(
     _ words: some RandomAccessCollection<Word>
   ) throws(Failure) -> Request where Word.Index == Int {
-    var given: [GivenOption] = []
+    var given = GivenOptions()
     // The first operand, where the program has command words.
     var commandWord: String?
     let hasCommandWords = only == nil
@@ -27,10 +27,10 @@ extension Program {
       if !isOperand, word.elementsEqual("--".utf8) {
         isOperand = true
       } else if !isOperand, word.count > 1, word.first == UInt8(ascii: "-") {
-        let (option, attached) = try option(Array(word))
-        given.append(GivenOption(name: option.name, value: try value(of: option, attached, given, &rest)))
+        let (option, attached) = try option(word)
+        given.append(option, try value(of: option, attached, given, &rest))
       } else if hasCommandWords, commandWord == nil {
-        commandWord = String(decoding: word, as: UTF8.self)
+        commandWord = GivenText(word).text
       } else {
         operands.append(Array(word))
       }
@@ -40,8 +40,8 @@ extension Program {
 
   /// The option's value: what is attached to it, else the next of the words.
   private func value<Word: Collection<UInt8>, Words: Collection<Word>>(
-    of option: Option, _ attached: [UInt8]?, _ given: [GivenOption], _ rest: inout Words
-  ) throws(Failure) -> [UInt8]? where Words.SubSequence == Words {
+    of option: Option, _ attached: GivenText?, _ given: GivenOptions, _ rest: inout Words
+  ) throws(Failure) -> GivenText? where Words.SubSequence == Words {
     guard case .required(let placeholder) = option.value else {
       guard attached == nil else { throw usage("--\(option.name) takes no value") }
       return nil
@@ -54,11 +54,11 @@ extension Program {
         "--\(option.name) needs a value: \(placeholder)",
         whatToDo: "a value that begins with -- is written --\(option.name)=VALUE")
     }
-    return Array(next)
+    return GivenText(next)
   }
 
   private func request(
-    _ given: [GivenOption], _ commandWord: String?, _ operands: [[UInt8]]
+    _ given: GivenOptions, _ commandWord: String?, _ operands: [[UInt8]]
   ) throws(Failure) -> Request {
     if given.names(.version) { return .show(versionText) }
     let wantsHelp = given.names(.help)
@@ -71,17 +71,14 @@ extension Program {
       command = try chosen(commandWord)
     }
     if wantsHelp { return .show(helpText(command)) }
-    if !given.isEmpty {
-      let known = command.allOptions
-      for option in given where !known.contains(where: { $0.name == option.name }) {
-        throw usage("\(title(command)) has no option --\(option.name)", of: command)
-      }
+    if let unknown = given.firstUnknown(to: command) {
+      throw usage("\(title(command)) has no option --\(unknown)", of: command)
     }
     guard operands.count >= command.operandCount.lowerBound else {
       throw usage("too few words: expected \(command.operands)", of: command)
     }
     guard operands.count <= command.operandCount.upperBound else {
-      let extra = Self.quoted(operands[command.operandCount.upperBound])
+      let extra = Self.quoted(String(decoding: operands[command.operandCount.upperBound], as: UTF8.self))
       throw usage("\(extra) is one word too many", of: command)
     }
     return .run(Arguments(command: command.name, given: given, operands: operands))
@@ -95,28 +92,26 @@ extension Program {
     if let command = command(word) { return command }
     let near = Nearest.match(word, among: commandNames).map { "did you mean \($0)? " } ?? ""
     throw usage(
-      "unknown command \(Self.quoted(Array(word.utf8)))",
+      "unknown command \(Self.quoted(word))",
       why: near + "expected one of \(commandNames.joined(separator: ", "))")
   }
 
   /// The option that `word` names, and what follows its first `=`.
-  private func option(_ word: [UInt8]) throws(Failure) -> (Option, [UInt8]?) {
+  private func option<Word: Collection<UInt8>>(_ word: Word) throws(Failure) -> (Option, GivenText?) {
     let equals = word.firstIndex(of: UInt8(ascii: "="))
-    let known = commands.flatMap(\.allOptions)
-    if word.starts(with: "--".utf8) {
-      let name = String(repairing: word.span.extracting(2..<(equals ?? word.count)))
-      if let option = known.first(where: { $0.name == name }) {
-        return (option, equals.map { Array(word[($0 + 1)...]) })
-      }
-      if let near = Nearest.match(name, among: known.map(\.name)) {
-        throw unknownOption(word, why: "did you mean --\(near)?")
-      }
-    }
-    throw unknownOption(word, why: nil)
+    guard word.starts(with: "--".utf8) else { throw unknownOption(GivenText(word), why: nil) }
+    let name = GivenText(word[..<(equals ?? word.endIndex)].dropFirst(2)).text
+    let attached = equals.map { GivenText(word[$0...].dropFirst()) }
+    if let option = Option.common(name) { return (option, attached) }
+    // What all commands take is a large table, which is only made where it is needed.
+    let known = commands.flatMap { $0.options() }
+    if let option = known.first(where: { $0.name == name }) { return (option, attached) }
+    let near = Nearest.match(name, among: (known + Option.common).map(\.name))
+    throw unknownOption(GivenText(word), why: near.map { "did you mean --\($0)?" })
   }
 
-  private func unknownOption(_ word: [UInt8], why: String?) -> Failure {
-    usage("unknown option \(Self.quoted(word))", why: why, whatToDo: optionAdvice)
+  private func unknownOption(_ word: GivenText, why: String?) -> Failure {
+    usage("unknown option \(Self.quoted(word.text))", why: why, whatToDo: optionAdvice)
   }
 
   private func usage(
@@ -128,7 +123,5 @@ extension Program {
   }
 
   /// A word of the command line as it is shown in a message.
-  static func quoted(_ word: [UInt8]) -> String {
-    "'" + DisplayText.cut(String(repairing: word.span), columns: 40) + "'"
-  }
+  static func quoted(_ word: String) -> String { "'" + DisplayText.cut(word, columns: 40) + "'" }
 }

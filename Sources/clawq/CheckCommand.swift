@@ -48,10 +48,13 @@ func check(_ session: borrowing Session) throws(Failure) -> ExitCode {
     output.buffer.append("\n")
   } else {
     let total = messages + losses
-    var summary = messages == 0 ? "no new messages" : counted(messages, "new message")
-    if losses > 0 { summary += lost > 0 ? ", \(lost) lost" : ", some lost" }
-    if total > 0 { summary += " (read with: clawq get\(session.readerFlags))" }
-    output.buffer.append(utf8: summary + "\n")
+    output.buffer.append(summaryOf: messages, losses: losses, lost: lost)
+    if total > 0 {
+      output.buffer.append(" (read with: clawq get")
+      if let flags = session.readerFlags { output.buffer.append(utf8: flags) }
+      output.buffer.append(")")
+    }
+    output.buffer.append("\n")
     let isCut = total > linesShown
     lines.write(first: isCut ? linesShown - 1 : linesShown, to: &output.buffer)
     if isCut {
@@ -64,9 +67,28 @@ func check(_ session: borrowing Session) throws(Failure) -> ExitCode {
   return session.exitCode(messages: messages, losses: losses)
 }
 
+extension ByteBuffer {
+  /// - Parameter lost: how many messages the losses are; 0: nobody knows.
+  fileprivate mutating func append(summaryOf messages: Int, losses: Int, lost: UInt64) {
+    if messages == 0 {
+      append("no")
+    } else {
+      append(decimal: UInt64(messages))
+    }
+    append(messages == 1 ? " new message" : " new messages")
+    guard losses > 0 else { return }
+    append(", ")
+    if lost > 0 { append(decimal: lost) } else { append("some") }
+    append(" lost")
+  }
+}
+
 extension Session {
-  /// The flags that make `get` read what this command looked at.
-  var readerFlags: String {
+  /// The flags that make `get` read what this command looked at; nil where it takes none.
+  var readerFlags: String? {
+    guard arguments.has(Options.as) || arguments.has(Options.consumer) || arguments.has(Options.unfiltered) else {
+      return nil
+    }
     var flags = ""
     if arguments.has(Options.as), let agent = identity.agent { flags += " --as \(agent.text)" }
     if arguments.has(Options.consumer) { flags += " --consumer \(consumerName)" }

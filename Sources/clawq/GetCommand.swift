@@ -73,7 +73,7 @@ func deliver(
   try output.write()
   if marks { try mark(batch, consumer) }
   if let damage { session.notes.warning("nothing more can be read behind this: \(Failure(damage).line)") }
-  let advice = marks ? ": run clawq get\(session.readerFlags) again" : ""
+  let advice = marks ? ": run clawq get\(session.readerFlags ?? "") again" : ""
   switch left {
   case .exactly(0): break
   case .exactly(let count): session.notes.note("\(count) more\(advice)")

@@ -121,7 +121,7 @@ struct MessageLines: ~Copyable {
     } else {
       style.paint(line.ink, &buffer) { $0.append(contentsOf: texts.readable.extracting(line.sender.bytes)) }
       if let receiver = line.receiver {
-        buffer.append(utf8: " → ")
+        buffer.append(" → ")
         buffer.append(contentsOf: texts.readable.extracting(receiver))
       }
       left -= widths.who + 2

@@ -3,12 +3,13 @@ import Terminal
 
 var consumerOptions: [Option] { [Options.as, Options.consumer, Options.unfiltered] }
 
-private let readingCodes: [ExitCode] = [
-  .success, .nothingNew, .losses, .usage, .badData, .noQueue, .inputOutput, .tryLater, .permission, .configuration,
-]
-private let markingCodes: [ExitCode] = [
-  .success, .usage, .badData, .noQueue, .inputOutput, .tryLater, .permission, .configuration,
-]
+// Only the help asks for them: nothing is made of them at the start.
+private var readingCodes: [ExitCode] {
+  [.success, .nothingNew, .losses, .usage, .badData, .noQueue, .inputOutput, .tryLater, .permission, .configuration]
+}
+private var markingCodes: [ExitCode] {
+  [.success, .usage, .badData, .noQueue, .inputOutput, .tryLater, .permission, .configuration]
+}
 
 let program = Program(
   "clawq", "read this machine's queue of messages",
