@@ -132,11 +132,11 @@ struct GivenOptions: Sendable {
   /// The name of the first that is none of a command's options; nil where there is none. Asks for the command's own
   /// only where one is no common one.
   func firstUnknown(to command: Command) -> String? {
-    guard latest(where: { Option.common($0.name) == nil }) != nil else { return nil }
+    guard latest(where: { !Option.isCommon($0.name) }) != nil else { return nil }
     let known = command.options()
     var unknown: String?
     _ = latest { item in
-      if Option.common(item.name) == nil, !known.contains(where: { $0.name == item.name }) { unknown = item.name }
+      if !Option.isCommon(item.name), !known.contains(where: { $0.name == item.name }) { unknown = item.name }
       return false
     }
     return unknown

@@ -63,6 +63,12 @@ extension Option {
   /// What every command takes.
   static var common: [Option] { [stateDir, config, help, version] }
 
+  /// Whether one of `common` has the name. No comparison with nil: the runtime would have to make the type of two
+  /// optional options.
+  static func isCommon(_ name: String) -> Bool {
+    if case .some = common(name) { true } else { false }
+  }
+
   /// The one of `common` that has the name, found without making the array.
   static func common(_ name: String) -> Option? {
     switch name {
