@@ -42,21 +42,21 @@ package struct Cursor: ~Copyable {
 
   /// Opens the cursor file `name`; nil where there is none.
   package static func open(_ name: String, in folder: borrowing Folder, writable: Bool) throws(CursorError) -> Cursor? {
-    func path() -> String { folder.path + "/" + name }
+    let place = FilePlace(name, in: folder.place)
     let mapping: SharedMapping
     do throws(SystemError) {
       let file = try folder.open(name, writable ? [.readWrite, .nonBlocking] : [.readOnly, .nonBlocking])
-      let status = try file.status(path())
+      let status = try file.status(place.path)
       guard status.isRegular, status.size >= byteCount else { throw SystemError(code: ENODEV, call: "fstat") }
-      mapping = try SharedMapping(file, byteCount: byteCount, writable: writable, path())
+      mapping = try SharedMapping(file, byteCount: byteCount, writable: writable, place.path)
     } catch {
       if error.code == ENOENT { return nil }
-      throw [ENODEV, EISDIR, ELOOP, ENXIO].contains(error.code) ? .damaged(path: path()) : .system(error)
+      throw [ENODEV, EISDIR, ELOOP, ENXIO].contains(error.code) ? .damaged(path: place.path) : .system(error)
     }
     let version = mapping.loadRelaxed(versionOffset)
-    guard mapping.loadRelaxed(magicOffset) == magic, version >= 1 else { throw .damaged(path: path()) }
-    guard version == Self.version else { throw .newerVersion(path: path()) }
-    guard mapping.loadRelaxed(checksumOffset) == checksum(mapping) else { throw .damaged(path: path()) }
+    guard mapping.loadRelaxed(magicOffset) == magic, version >= 1 else { throw .damaged(path: place.path) }
+    guard version == Self.version else { throw .newerVersion(path: place.path) }
+    guard mapping.loadRelaxed(checksumOffset) == checksum(mapping) else { throw .damaged(path: place.path) }
     return Cursor(mapping: mapping)
   }
 

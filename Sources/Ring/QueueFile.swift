@@ -6,10 +6,9 @@ internal import System
 /// An open, mapped and checked queue file: what writer and reader have in common.
 struct QueueFile: ~Copyable {
   let mapping: SharedMapping
-  private let folder: String
-  private let name: String
-  /// For messages; joined only when one is made.
-  var path: String { folder + "/" + name }
+  private let place: FilePlace
+  /// For messages.
+  var path: String { place.path }
   /// One of those that this program knows.
   let version: UInt64
   /// The ring's length in bytes: a power of two.
@@ -22,8 +21,8 @@ struct QueueFile: ~Copyable {
 
   /// Opens `name` in `folder` and checks everything that does not change while it is open.
   init(_ name: String, in folder: borrowing Folder, writable: Bool) throws(QueueError) {
-    let place = folder.path
-    var path: String { place + "/" + name }
+    let place = FilePlace(name, in: folder.place)
+    var path: String { place.path }
     let mapping = try Self.map(name, in: folder, path: path, writable: writable)
     let version = mapping.loadRelaxed(QueueLayout.versionOffset)
     guard version <= QueueLayout.version else { throw .newerVersion(path: path, version: version) }
@@ -38,15 +37,14 @@ struct QueueFile: ~Copyable {
     guard mapping.byteCount >= QueueLayout.headerBytes + Int(capacity) else {
       throw .damaged(path: path, what: "cut short")
     }
-    self.init(mapping, place, name, version: version, capacity: capacity)
+    self.init(mapping, place, version: version, capacity: capacity)
   }
 
   private init(
-    _ mapping: consuming SharedMapping, _ folder: String, _ name: String, version: UInt64, capacity: UInt64
+    _ mapping: consuming SharedMapping, _ place: FilePlace, version: UInt64, capacity: UInt64
   ) {
     self.mapping = mapping
-    self.folder = folder
-    self.name = name
+    self.place = place
     self.version = version
     self.capacity = capacity
     mask = capacity - 1
@@ -57,7 +55,7 @@ struct QueueFile: ~Copyable {
   /// The same file in the same memory, for a second user in this process, which must not outlive the first.
   init(aliasing other: borrowing QueueFile) {
     self.init(
-      SharedMapping(aliasing: other.mapping), other.folder, other.name, version: other.version, capacity: other.capacity
+      SharedMapping(aliasing: other.mapping), other.place, version: other.version, capacity: other.capacity
     )
   }
 

@@ -6,12 +6,10 @@ internal import Glibc
 /// Names are given to the system by `withCString`: a string as the argument itself would first be copied into an array.
 package struct Folder: ~Copyable {
   package let descriptor: FileDescriptor
-  /// Where the folder lies; empty where `name` tells that too. Joined with it only when asked for.
-  private let place: String
-  private let name: String
+  package let place: FilePlace
 
   /// For messages only.
-  package var path: String { place.isEmpty ? name : place + "/" + name }
+  package var path: String { place.path }
 
   /// Opens an existing folder that is not a symbolic link.
   package init(_ path: String) throws(SystemError) {
@@ -21,8 +19,7 @@ package struct Folder: ~Copyable {
           unsafe clinux_openat(AT_FDCWD, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
         }
       })
-    place = ""
-    name = path
+    place = FilePlace(path)
   }
 
   /// Opens the folder `name` inside `parent`.
@@ -32,8 +29,7 @@ package struct Folder: ~Copyable {
       owning: try systemCall("open", parent.path + "/" + name) {
         unsafe name.withCString { unsafe clinux_openat(raw, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0) }
       })
-    place = parent.path
-    self.name = name
+    place = FilePlace(name, in: parent.place)
   }
 
   /// Opens the folder `name` inside `parent`, making it where it does not exist.

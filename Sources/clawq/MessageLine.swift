@@ -88,7 +88,13 @@ struct MessageLines: ~Copyable {
 
   /// Appends the first `count` of the lines that were added, each with its line end, and forgets them all.
   mutating func write(first limit: Int = .max, to buffer: inout ByteBuffer) {
+    defer {
+      count = 0
+      texts.removeAll()
+    }
     let shown = min(limit, count)
+    // Where nothing is shown, the time zone need not be read.
+    guard shown > 0 else { return }
     let now = LocalTime(unixNanoseconds: SystemClock.wall())
     for index in 0..<shown {
       let line = lines[index]
@@ -100,8 +106,6 @@ struct MessageLines: ~Copyable {
       if time != nil { widths.time = max(widths.time, lines[index].isToday ? 8 : 16) }
     }
     for index in 0..<shown { write(lines[index], lines[index].time.map { ($0, lines[index].isToday) }, &buffer) }
-    count = 0
-    texts.removeAll()
   }
 
   private func write(_ line: MessageLine, _ time: (time: LocalTime, isToday: Bool)?, _ buffer: inout ByteBuffer) {
