@@ -27,7 +27,7 @@ extension Program {
       if !isOperand, word.elementsEqual("--".utf8) {
         isOperand = true
       } else if !isOperand, word.count > 1, word.first == UInt8(ascii: "-") {
-        let (option, attached) = try option(word)
+        let (option, attached) = try option(word, after: commandWord)
         given.append(option, try value(of: option, attached, given, &rest))
       } else if hasCommandWords, commandWord == nil {
         commandWord = GivenText(word).text
@@ -97,13 +97,20 @@ extension Program {
   }
 
   /// The option that `word` names, and what follows its first `=`.
-  private func option<Word: Collection<UInt8>>(_ word: Word) throws(Failure) -> (Option, GivenText?) {
+  private func option<Word: Collection<UInt8>>(
+    _ word: Word, after commandWord: String?
+  ) throws(Failure) -> (Option, GivenText?) {
     let equals = word.firstIndex(of: UInt8(ascii: "="))
     guard word.starts(with: "--".utf8) else { throw unknownOption(GivenText(word), why: nil) }
     let name = GivenText(word[..<(equals ?? word.endIndex)].dropFirst(2)).text
     let attached = equals.map { GivenText(word[$0...].dropFirst()) }
     if let option = Option.common(name) { return (option, attached) }
-    // What all commands take is a large table, which is only made where it is needed.
+    // The command's own first: what all commands take is a large table, which is only made where it is needed.
+    if let command = commandWord.flatMap({ command($0) }),
+      let option = command.options().first(where: { $0.name == name })
+    {
+      return (option, attached)
+    }
     let known = commands.flatMap { $0.options() }
     if let option = known.first(where: { $0.name == name }) { return (option, attached) }
     let near = Nearest.match(name, among: (known + Option.common).map(\.name))
