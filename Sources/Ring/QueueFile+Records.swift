@@ -44,12 +44,6 @@ extension QueueFile {
     mapping.storeRelaxed(word, QueueLayout.place(position, mask))
   }
 
-  /// Brings the place of a record to come near.
-  @inline(__always)
-  func prefetch(from position: UInt64, byteCount: Int) {
-    mapping.prefetchForStoring(QueueLayout.place(position, mask), byteCount: min(byteCount, 512))
-  }
-
   /// The word at `position`, which may be of any age.
   @inline(__always)
   func load(at position: UInt64) -> UInt64 { mapping.loadRelaxed(QueueLayout.place(position, mask)) }

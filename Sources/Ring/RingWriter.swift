@@ -95,8 +95,6 @@ package struct RingWriter: ~Copyable {
     // Release: pairs with the acquire in `QueueFile.firstTrusted`, so that who sees this intent sees `oldest` too.
     file.mapping.storeReleasing(furthest, QueueLayout.intentOffset)
 
-    file.prefetch(from: end &+ 2048, byteCount: recordBytes)
-
     // 3. The fence pairs with the one in `QueueFile.firstTrusted`: a reader that saw any of the words below sees the
     // intent above.
     atomicMemoryFence(ordering: .releasing)

@@ -159,18 +159,8 @@ package struct SharedMapping: ~Copyable {
       #if STEPS
         Steps.reached(.load(offset + index * 8))
       #endif
-      if index & 7 == 0 { unsafe clinux_prefetch_for_load(source + index + 256) }
       let word = unsafe source[index].load(ordering: .relaxed)
       unsafe target.storeBytes(of: word, toByteOffset: index &<< 3, as: UInt64.self)
-    }
-  }
-
-  /// Brings the lines from `offset` on near, for stores that follow soon: of memory that another processor has read, each
-  /// would else wait for the line. Outside the mapping it does nothing.
-  package func prefetchForStoring(_ offset: Int, byteCount count: Int) {
-    guard offset >= 0, count <= byteCount, offset <= byteCount - count else { return }
-    for place in stride(from: offset, to: offset + count, by: 64) {
-      unsafe clinux_prefetch_for_store(base + place)
     }
   }
 

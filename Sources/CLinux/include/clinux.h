@@ -31,19 +31,6 @@ static inline int clinux_openat(int folder, const char *path, int flags, unsigne
   return openat(folder, path, flags, mode);
 }
 
-// Brings a line of memory near for a store that follows soon; a hint that changes nothing and never faults.
-static inline void clinux_prefetch_for_store(const void *address) {
-#if defined(__x86_64__)
-  // Every processor with SSE4.2 has it, or takes it for nothing; the compiler only believes newer ones.
-  __asm__ volatile("prefetchw %0" : : "m"(*(const char *)address));
-#else
-  __builtin_prefetch(address, 1, 3);
-#endif
-}
-
-// The same for a load.
-static inline void clinux_prefetch_for_load(const void *address) { __builtin_prefetch(address, 0, 3); }
-
 // renameat2(2) with RENAME_NOREPLACE (1 in linux/fs.h); glibc shows it only under _GNU_SOURCE.
 static inline long clinux_rename_noreplace(int from, const char *name, int to, const char *new_name) {
   return syscall(SYS_renameat2, from, name, to, new_name, 1);
