@@ -76,7 +76,9 @@ func advance(_ folder: borrowing Folder, end: UInt64, seed: UInt64) throws {
     }
     last = standing
     let target = min(end, standing + 1 + random.next() % 20)
-    if cursor.advance(to: target, hint: target, lostSince: { (target - 1) / 3 - ($0 - 1) / 3 }) { moves += 1 }
+    guard cursor.advance(to: target, hint: target, lostSince: { (target - 1) / 3 - ($0 - 1) / 3 }) else { continue }
+    moves += 1
+    last = target
   }
   print(moves)
 }

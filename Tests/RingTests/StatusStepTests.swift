@@ -99,8 +99,8 @@
       }
     }
 
-    @Test("A writer that makes a store at each of a reader's loads: one state, whole")
-    func alwaysMoving() throws {
+    @Test("A writer that makes several stores at each of a reader's loads: one state, whole", arguments: 1...8)
+    func alwaysMoving(stores: Int) throws {
       let temporary = TemporaryFolder(inMemory: true)
       let folder = try temporary.open()
       do { _ = try openWriter(folder) }
@@ -111,7 +111,7 @@
         var found: DaemonStatus?
         Steps.watch({ _ in
           overwrite(temporary.queue, at: Self.page.lowerBound, moments[min(next, moments.count - 1)].page)
-          next += 1
+          next += stores
         }) { found = reader.daemonStatus }
         if let found { #expect(found == Self.state(found.pid), "from moment \(start) on") }
       }
