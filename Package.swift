@@ -11,6 +11,8 @@ let swiftSettings: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),
   .enableUpcomingFeature("InternalImportsByDefault"),
   .enableUpcomingFeature("MemberImportVisibility"),
+  // Tests stand between the steps of a protocol (Sources/System/Step.swift); what is shipped has no such place.
+  .define("STEPS", .when(configuration: .debug)),
 ]
 
 // The two small tools need nothing at run time; the daemon needs glibc (name resolution loads nsswitch modules) but
@@ -40,6 +42,11 @@ func testLibrary(_ name: String, _ dependencies: [Target.Dependency]) -> Target 
 
 func testProgram(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .executableTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: swiftSettings)
+}
+
+// What bench/ measures with; not shipped either.
+func benchProgram(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, path: "bench/\(name)", swiftSettings: swiftSettings)
 }
 
 // Every test target may use TestSupport.
@@ -86,6 +93,7 @@ let package = Package(
       staticExecutable),
     testLibrary("TestSupport", ["Network", "EventLoop", "System", "Bytes"]),
     testProgram("RingStress", ["Ring", "TestSupport", "System", "Bytes"]),
+    benchProgram("RingBench", ["Ring", "System", "Bytes"]),
     tests("BytesTests", ["Bytes"]),
     tests("SystemTests", ["System", "Bytes"]),
     tests("JSONTests", ["JSON", "Bytes"]),

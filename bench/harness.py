@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -17,15 +18,16 @@ PATIENCE = 120  # seconds that any one wait may take
 CHANNEL = "openclaw-chat"
 SIZE = 200  # bytes of a payload
 AHEAD = 8 << 20  # bytes that may wait for the subscriber before the publisher pauses
+LOAD = os.getloadavg()[0]  # what others make of this machine: the average of the minute before we began
 
 
-def options(description):
+def options(description, rounds=5, count=1_000_000):
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--programs", type=pathlib.Path, required=True, help="folder of clawd, clawq and clawsend")
+    parser.add_argument("--programs", type=pathlib.Path, required=True, help="folder of clawd, clawq, clawsend, RingBench")
     parser.add_argument("--peers", type=pathlib.Path, required=True, help="folder of the C programs")
-    parser.add_argument("--redis-server", required=True)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--count", type=int, default=1_000_000)
+    parser.add_argument("--redis-server", default="", help="for the figures that need one")
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--count", type=int, default=count)
     parser.add_argument("--only", default="")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
@@ -62,6 +64,15 @@ def process(arguments, log, **more):
             child.stdout.close()
 
 
+def output(arguments, **more):
+    """What a program printed on standard output; ends the measurement where the program failed."""
+    words = [str(word) for word in arguments]
+    run = subprocess.run(words, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=PATIENCE * 5, **more)
+    if run.returncode != 0:
+        raise SystemExit(f"{' '.join(words)} failed ({run.returncode}): {run.stdout.decode(errors='replace')}")
+    return run.stdout.decode()
+
+
 def wait_until(what, condition, pause=0.02):
     deadline = time.monotonic() + PATIENCE
     while not condition():
@@ -87,10 +98,10 @@ def redis_server(program, place):
 
 @contextlib.contextmanager
 def clawd(programs, place, socket, queue, under=()):
-    """The daemon, connected to the server, with a queue of so many bytes; gives the process and a function that asks
-    `clawq status`. `under` is a command that runs it."""
+    """The daemon, connected to the server (`socket` None: the local bus), with a queue of so many bytes; gives the
+    process and a function that asks `clawq status`. `under` is a command that runs it."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(place)}
-    (place / "config.json").write_text(json.dumps({"redis_url": f"unix://{socket}", "queue_bytes": queue}))
+    (place / "config.json").write_text(json.dumps({"redis_url": f"unix://{socket}" if socket else "local", "queue_bytes": queue}))
     common = ["--state-dir", place / "state", "--config", place / "config.json"]
 
     def status():
@@ -103,9 +114,11 @@ def clawd(programs, place, socket, queue, under=()):
         def ready():
             if child.poll() is not None:
                 raise SystemExit("clawd ended by itself:\n" + (place / "log").read_text())
-            return status().get("redis", {}).get("state") == "ready"
+            now = status()
+            running = now.get("daemon", {}).get("state") == "running"
+            return running and now["redis"]["state"] == ("ready" if socket else "off")
 
-        wait_until("clawd connected to Redis", ready)
+        wait_until("clawd connected to Redis" if socket else "clawd running", ready)
         yield child, status
 
 
@@ -134,29 +147,83 @@ def measure(subjects, rounds):
     return results
 
 
-def report(title, results, figures, ours, as_json):
-    """Prints medians with their spread, and the ratio of `ours` to each peer. `figures` is name -> unit."""
-    median = {
-        name: {figure: statistics.median(run[figure] for run in runs) for figure in figures}
+@dataclasses.dataclass
+class Aim:
+    """What a figure is meant to reach: `figure` of `subject`, or its ratio to that of `to`."""
+
+    subject: str
+    figure: str
+    limit: float
+    to: str = ""
+    at_least: bool = False
+
+    def judge(self, median):
+        measured = median[self.subject][self.figure]
+        if self.to:
+            measured /= median[self.to][self.figure]
+        met = measured >= self.limit if self.at_least else measured <= self.limit
+        what = f"{self.figure} of {self.subject}" + (f" / {self.to}" if self.to else "")
+        return {"aim": what, "at_least" if self.at_least else "at_most": self.limit, "measured": measured, "met": met}
+
+
+def medians(results, figures):
+    return {
+        name: {figure: statistics.median(run[figure] for run in runs) for figure in figures if figure in runs[0]}
         for name, runs in results.items()
     }
-    peers = [name for name in results if name != ours]
+
+
+def report(title, results, figures, ours, as_json, aims=()):
+    """Prints medians with their spread, the ratio of `ours` to each peer, and whether the aims are met, for which the
+    medians count. `figures` is name -> unit; a subject may lack some. Answers whether every aim is met; an aim whose
+    subject was not measured (`--only`) is passed over."""
+    median = medians(results, figures)
     ratios = {
-        peer: {figure: median[ours][figure] / median[peer][figure] for figure in figures if median[peer][figure]}
-        for peer in peers
-        if ours in median
+        name: {
+            figure: median[ours][figure] / median[name][figure]
+            for figure in figures
+            if median[name].get(figure) and figure in median[ours]
+        }
+        for name in results
+        if name != ours and ours in median
     }
+    verdicts = [aim.judge(median) for aim in aims if {aim.subject, aim.to or aim.subject} <= median.keys()]
     if as_json:
-        machine = {"cores": os.cpu_count(), "machine": platform.machine(), "kernel": platform.release()}
+        machine = {"cores": os.cpu_count(), "machine": platform.machine(), "kernel": platform.release(), "load": LOAD}
         document = {"bench": title, "machine": machine, "median": median, "ratio": ratios, "runs": results}
-        print(json.dumps(document, indent=2))
-        return
+        print(json.dumps({**document, "aims": verdicts}, indent=2))
+    else:
+        print_table(title, results, figures, median, ratios)
+        print_verdicts(verdicts)
+    return all(verdict["met"] for verdict in verdicts)
+
+
+def print_table(title, results, figures, median, ratios):
+    width = max(28, *map(len, results))
     print(f"\n{title}: median of {len(next(iter(results.values())))} rounds (lowest .. highest)")
+    print(f"  {os.cpu_count()} cores, load {LOAD:.2f} before")
     for figure, unit in figures.items():
         print(f"\n  {figure}, {unit}")
         for name in results:
+            if figure not in median[name]:
+                continue
             values = [run[figure] for run in results[name]]
-            line = f"    {name:<28} {median[name][figure]:>12,.3f}   ({min(values):,.3f} .. {max(values):,.3f})"
-            if name in ratios:
+            line = f"    {name:<{width}} {median[name][figure]:>12,.3f}   ({min(values):,.3f} .. {max(values):,.3f})"
+            if figure in ratios.get(name, {}):
                 line += f"   ours / this = {ratios[name][figure]:.2f}"
             print(line)
+
+
+def print_verdicts(verdicts):
+    if verdicts:
+        print("\n  aims")
+    for verdict in verdicts:
+        bound = f"at least {verdict['at_least']}" if "at_least" in verdict else f"at most {verdict['at_most']}"
+        met = "met" if verdict["met"] else "NOT MET"
+        print(f"    {met}: {verdict['aim']} is {verdict['measured']:.2f}, wanted {bound}")
+
+
+def end(met):
+    """Exit code 1 where an aim is not met."""
+    if not met:
+        raise SystemExit("an aim is not met")

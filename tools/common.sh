@@ -18,11 +18,14 @@ use_scratch() {
 }
 remove_scratch() { if [[ -n ${scratch-} ]]; then rm -rf "$scratch"; fi; }
 
-# run_swift WORD... : swift, with its caches and settings inside the clone instead of the home folder. CFFIXED_USER_HOME
-# is what Foundation, which the package manager is built on, asks for the home folder; it does not look at HOME.
-run_swift() {
+# run_swift WORD... and run_swiftc WORD... : swift and its compiler, with their caches and settings inside the clone
+# instead of the home folder. CFFIXED_USER_HOME is what Foundation, which the package manager is built on, asks for the
+# home folder; it does not look at HOME.
+run_swift() { at_home swift "$@"; }
+run_swiftc() { at_home swiftc "$@"; }
+at_home() {
   local home=$root/.build/home
-  HOME=$home CFFIXED_USER_HOME=$home XDG_CACHE_HOME=$home/.cache swift "$@" </dev/null
+  HOME=$home CFFIXED_USER_HOME=$home XDG_CACHE_HOME=$home/.cache "$@" </dev/null
 }
 
 # require_swift : exit 69 unless a Swift of at least $swift_minimum is on the PATH.
@@ -124,11 +127,13 @@ need_python() {
   cp "$wanted" "$stamp"
 }
 
-# need_c_peers : a C compiler and the library that the C programs in bench/peers link.
+# need_c_peers : compilers for the C and C++ programs in bench/peers, and the libraries they use.
 need_c_peers() {
   local missing=()
   command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+  command -v g++ >/dev/null || missing+=(g++)
   [[ -e /usr/include/hiredis/hiredis.h ]] || missing+=(libhiredis-dev)
+  [[ -e /usr/include/boost/lockfree/spsc_queue.hpp ]] || missing+=(libboost-dev)
   if ((${#missing[@]})); then install_packages "${missing[@]}"; fi
 }
 

@@ -2,7 +2,7 @@ internal import CLinux
 
 /// CRC-32C (Castagnoli; RFC 3720 appendix B.4): reflected polynomial 0x82F63B78, start and end inverted.
 ///
-/// The processor's instruction where it has one (asked once), else a table: both give the same values.
+/// The processor's instruction where it has one, else a table: both give the same values.
 package struct CRC32C: Sendable {
   private var state: UInt32 = ~0
 
@@ -17,13 +17,24 @@ package struct CRC32C: Sendable {
 
   package mutating func update(_ bytes: borrowing Span<UInt8>) { unsafe update(bytes.bytes) }
 
+  /// The eight bytes of `first`, and then those of `second`, in memory order.
+  package mutating func update(_ first: UInt64, _ second: UInt64) {
+    if Self.hasInstruction {
+      state = clinux_crc32c_words(state, first, second)
+    } else {
+      let words: InlineArray<2, UInt64> = [first, second]
+      state = unsafe Self.byTable(state, words.span.bytes)
+    }
+  }
+
   /// The eight bytes of `word` in memory order.
   package mutating func update(_ word: UInt64) {
     let words: InlineArray<1, UInt64> = [word]
     unsafe update(words.span.bytes)
   }
 
-  private static let hasInstruction = clinux_crc32c_available()
+  // Not a stored constant: that would be checked for its initialisation at each use, which is dearer than to ask.
+  private static var hasInstruction: Bool { clinux_crc32c_available() }
 
   /// Only where the processor has it.
   static func byInstruction(_ state: UInt32, _ bytes: RawSpan) -> UInt32 {

@@ -29,6 +29,26 @@ package enum Decimal {
     guard magnitude <= Int64.min.magnitude else { return nil }
     return Int64(truncatingIfNeeded: 0 &- magnitude)
   }
+
+  /// The nanoseconds of a time written in seconds, whole (`5`) or with one to nine decimal places (`0.25`); nil where it
+  /// is anything else or does not fit.
+  package static func nanoseconds(ofSeconds text: borrowing Span<UInt8>) -> UInt64? {
+    let point = text.indices.first { text[$0] == UInt8(ascii: ".") } ?? text.count
+    guard let seconds = unsigned(text.extracting(0..<point)) else { return nil }
+    var fraction: UInt64 = 0
+    if point < text.count {
+      let places = text.count - point - 1
+      guard 1...9 ~= places else { return nil }
+      for index in point + 1..<point + 10 {
+        let digit = index < text.count ? text[index] &- UInt8(ascii: "0") : 0
+        guard digit <= 9 else { return nil }
+        fraction = fraction * 10 + UInt64(digit)
+      }
+    }
+    let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+    let (sum, carry) = whole.addingReportingOverflow(fraction)
+    return overflow || carry ? nil : sum
+  }
 }
 
 extension ByteBuffer {

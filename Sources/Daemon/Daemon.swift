@@ -102,6 +102,7 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
     intake.wakeReaders()
     status.isStopped = true
     publishStatus()
+    if lostItsFiles { intake.supersede() }
   }
 
   // MARK: - Events of the loop

@@ -30,6 +30,8 @@ package final class Intake {
   package func markJoined() { queue.writer.markJoined() }
   package func publish(_ status: DaemonStatus) { queue.writer.publish(status) }
   package func wakeReaders() { queue.writer.wakeReaders() }
+  /// Tells those who read the queue that its name belongs to another file now.
+  package func supersede() { queue.writer.supersede() }
 
   /// Takes what claims to be a message. Allocates nothing and copies the object once, into the ring, unless it has
   /// members that are not a sender's to give.

@@ -49,6 +49,14 @@ package struct Batch: Equatable, Sendable {
   }
 }
 
+/// How much is left for a consumer.
+package enum Remainder: Equatable, Sendable {
+  /// Sequence numbers for one that reads all; messages and losses for one with a filter.
+  case exactly(UInt64)
+  /// Messages and losses, among those that were looked at; there are others behind them, perhaps for others.
+  case atLeast(UInt64)
+}
+
 extension Consumer {
   /// Writes the next entries to `buffer`, up to `limits`, and of what lies before the sequence number `end`. The
   /// consumer stands behind what was written afterwards.
@@ -66,7 +74,7 @@ extension Consumer {
       let start = buffer.count
       let entry: Entry
       do throws(InboxError) {
-        guard let found = try nextEntry()?.clipped(to: end) else { break }
+        guard let found = try nextEntry(before: end)?.clipped(to: end) else { break }
         entry = found
       } catch {
         guard !batch.isEmpty, let damage = error.damage else { throw error }
@@ -74,7 +82,7 @@ extension Consumer {
         break
       }
       if format == .array, !batch.isEmpty { buffer.append(",") }
-      try write(entry, to: &buffer)
+      try append(entry, to: &buffer)
       if format == .lines { buffer.append("\n") }
       if !batch.isEmpty, buffer.count - before + closing.utf8CodeUnitCount > limits.bytes {
         // It stays for the next batch: the cursor goes no further than the one before it.
@@ -95,7 +103,8 @@ extension Consumer {
     return batch
   }
 
-  private func write(_ entry: Entry, to buffer: inout ByteBuffer) throws(InboxError) {
+  /// Appends the JSON object of what `nextEntry` just answered, without a line end.
+  package func append(_ entry: Entry, to buffer: inout ByteBuffer) throws(InboxError) {
     switch entry {
     case .loss(let sequence, let count, let reason):
       ConsumerOutput.appendLoss(sequence: sequence, count: count, reason: reason, to: &buffer)
@@ -115,11 +124,54 @@ extension Consumer {
 
   /// Counts what is left for this consumer, from where it has come to, and not beyond the sequence number `end`.
   package mutating func countRest(until end: UInt64 = .max) throws(InboxError) -> Batch {
-    var rest = Batch(end: next, hint: position)
-    while next < end, let entry = try nextEntry()?.clipped(to: end) { rest.add(entry) }
-    rest.end = min(next, max(end, rest.end))
+    let (rest, error) = countReadable(until: end)
+    if let error { throw error }
+    return rest
+  }
+
+  /// Says how much is left before the sequence number `end`. The time it takes does not grow with it, so that who reads
+  /// a long queue in batches does not count all of the rest each time.
+  package mutating func remainder(until end: UInt64 = .max) throws(InboxError) -> Remainder {
+    let last: UInt64
+    do { last = min(end, try reader.nextSequence()) } catch { throw .queue(error) }
+    guard next < last else { return .exactly(0) }
+    if identity.agent == nil { return .exactly(last - next) }
+    let horizon = min(last, next + Self.countedAhead)
+    let rest = try countRest(until: horizon)
+    let found = UInt64(rest.messages + rest.losses)
+    return horizon == last ? .exactly(found) : .atLeast(found)
+  }
+
+  /// How many sequence numbers a filter is applied to only to say how many more there are.
+  private static let countedAhead: UInt64 = 1000
+
+  /// Counts what is left, and goes behind the newest record also where not all between can be read: `damage` of the
+  /// answer says so. What is behind the damage is in none of its counts.
+  package mutating func countAndSkipDamage() throws(InboxError) -> Batch {
+    var (rest, error) = countReadable(until: .max)
+    guard let error else { return rest }
+    guard let damage = error.damage else { throw error }
+    try seekToEnd()
+    rest.damage = damage
+    rest.end = next
     rest.hint = position
     return rest
+  }
+
+  private mutating func countReadable(until end: UInt64) -> (Batch, InboxError?) {
+    var rest = Batch(end: next, hint: position)
+    do throws(InboxError) {
+      while next < end, let entry = try nextEntry(before: end)?.clipped(to: end) {
+        rest.add(entry)
+        // Behind an entry that reaches beyond the end, the record that stands at `end` is not the next.
+        if next <= end { rest.hint = position }
+      }
+    } catch {
+      return (rest, error)
+    }
+    rest.end = min(next, max(end, rest.end))
+    if next <= end { rest.hint = position }
+    return (rest, nil)
   }
 }
 

@@ -37,9 +37,9 @@ package enum Entry: Equatable, Sendable {
 package struct Consumer: ~Copyable {
   package let identity: ConsumerIdentity
   package var reader: RingReader
-  private let place: CursorPlace
+  private let cursorPlace: CursorPlace
   /// Where the cursor stood when it was opened; nil where there was none.
-  package var mark: CursorMark? { place.mark }
+  package var mark: CursorMark? { cursorPlace.mark }
   /// The first sequence number that this consumer answers for, and how many from there on were reported lost before.
   let start: UInt64
   let lostBefore: UInt64
@@ -48,7 +48,7 @@ package struct Consumer: ~Copyable {
   /// Everything before this sequence number was dealt with already.
   private var floor: UInt64
   /// What is to be said before the next record: the cursor counted in a queue that is gone, or further than this one.
-  private var owed: LossReason?
+  var owed: LossReason?
 
   /// How a consumer opens its cursor.
   package enum Access: Sendable {
@@ -56,25 +56,39 @@ package struct Consumer: ~Copyable {
     case readOnly
     /// Makes it where there is none, with these permissions for the file and the folder around it.
     case readWrite(file: UInt32, folder: UInt32)
+    /// Leaves it alone: reads from the oldest record on, and can mark nothing.
+    case withoutCursor
+
+    fileprivate var isWithoutCursor: Bool {
+      if case .withoutCursor = self { return true }
+      return false
+    }
   }
 
   /// Opens the queue `name` in `folder` for `identity`, whose cursor is in the folder `cursors` beside it.
+  ///
+  /// - Parameter atEnd: stand behind the newest record, where damage in the queue is no hindrance.
   package static func open(
-    _ identity: ConsumerIdentity, queue name: String, cursors: String, in folder: borrowing Folder, _ access: Access
+    _ identity: ConsumerIdentity, queue name: String, cursors: String, in folder: borrowing Folder, _ access: Access,
+    atEnd: Bool = false
   ) throws(InboxError) -> Consumer {
     var reader: RingReader
-    do { reader = try RingReader.open(name, in: folder) } catch { throw .queue(error) }
+    do {
+      reader = atEnd ? try RingReader.openAtEnd(name, in: folder) : try RingReader.open(name, in: folder)
+    } catch {
+      throw .queue(error)
+    }
     let generation = reader.generation
-    let first = identity.cursor == Cursor.defaultName ? 1 : reader.sequence
-    let place: CursorPlace
+    let first = identity.cursor == Cursor.defaultName && !access.isWithoutCursor ? 1 : reader.sequence
+    let cursorPlace: CursorPlace
     do throws(CursorError) {
-      place = try CursorPlace(identity.cursor, cursors, in: folder, access, generation: generation, first: first)
+      cursorPlace = try CursorPlace(identity.cursor, cursors, in: folder, access, generation: generation, first: first)
     } catch {
       throw .cursor(error)
     }
-    let mark = place.mark
+    let mark = cursorPlace.mark
     let isStale = mark.map { $0.generation != generation } ?? false
-    let standing = isStale ? nil : place.cursor.mark
+    let standing = isStale ? nil : cursorPlace.cursor.mark
     var floor = isStale ? 1 : standing?.next ?? first
     var hint = standing?.hint ?? 0
     var impossible: UInt64?
@@ -87,12 +101,12 @@ package struct Consumer: ~Copyable {
         floor = 1
         hint = 0
       }
-      try reader.seek(to: floor, hint: hint)
+      if !atEnd { try reader.seek(to: floor, hint: hint) }
     } catch {
       throw .queue(error)
     }
     return Consumer(
-      identity: identity, reader: reader, place: place, start: isStale ? 1 : standing?.start ?? first,
+      identity: identity, reader: reader, cursorPlace: cursorPlace, start: isStale ? 1 : standing?.start ?? first,
       lostBefore: standing?.lost ?? 0, impossible: impossible, floor: floor, owed: owed)
   }
 
@@ -108,12 +122,14 @@ package struct Consumer: ~Copyable {
   }
 
   /// What comes next for this consumer; nil where there is nothing more. What is not for it is passed over.
-  package mutating func nextEntry() throws(InboxError) -> Entry? {
+  ///
+  /// - Parameter end: records from this sequence number on are not looked at.
+  package mutating func nextEntry(before end: UInt64 = .max) throws(InboxError) -> Entry? {
     if let reason = owed {
       owed = nil
       return .loss(sequence: floor, count: 0, reason: reason)
     }
-    while true {
+    while reader.sequence < end {
       let expected = reader.sequence
       let step: RingReader.Step
       do { step = try reader.next() } catch { throw .queue(error) }
@@ -125,6 +141,7 @@ package struct Consumer: ~Copyable {
         if let entry = entry(header) { return entry }
       }
     }
+    return nil
   }
 
   private func entry(_ header: RecordHeader) -> Entry? {
@@ -157,11 +174,28 @@ package struct Consumer: ~Copyable {
     try go(to: max(sequence, 1), hint: 0)
   }
 
+  /// Goes behind the newest record: everything before it counts as accounted for.
+  package mutating func seekToEnd() throws(InboxError) {
+    owed = nil
+    do { try reader.seekToEnd() } catch { throw .queue(error) }
+    floor = reader.sequence
+  }
+
+  /// Goes to the oldest record, whatever came before it.
+  mutating func seekToOldest() throws(InboxError) {
+    owed = nil
+    do { try reader.seekToOldest() } catch { throw .queue(error) }
+    floor = reader.sequence
+  }
+
   /// Goes to `sequence`, whose record probably is at `hint`: everything before it counts as accounted for.
   mutating func go(to sequence: UInt64, hint: UInt64) throws(InboxError) {
     floor = sequence
     do { try reader.seek(to: sequence, hint: hint) } catch { throw .queue(error) }
   }
+
+  /// Whether the cursor counted in a queue that is gone: this one was created since.
+  package var isInNewQueue: Bool { mark.map { $0.generation != reader.generation } ?? false }
 
   /// Where the last batch that was marked read began and ended; nil where there is none in this queue.
   package var lastBatch: (start: UInt64, end: UInt64)? {
@@ -173,13 +207,13 @@ package struct Consumer: ~Copyable {
   func advance(
     to end: UInt64, hint: UInt64, asBatch isBatch: Bool, lostSince lost: (UInt64) -> UInt64
   ) throws(InboxError) {
-    if let mark, mark.generation != reader.generation {
+    if isInNewQueue {
       let fresh: Cursor?
-      do { fresh = try place.replacement(generation: reader.generation) } catch { throw .cursor(error) }
+      do { fresh = try cursorPlace.replacement(generation: reader.generation) } catch { throw .cursor(error) }
       fresh.advance(to: end, hint: hint, asBatch: isBatch, lostSince: lost)
     } else {
-      if let impossible { place.cursor.setBack(from: impossible) }
-      place.cursor.advance(to: end, hint: hint, asBatch: isBatch, lostSince: lost)
+      if let impossible { cursorPlace.cursor.setBack(from: impossible) }
+      cursorPlace.cursor.advance(to: end, hint: hint, asBatch: isBatch, lostSince: lost)
     }
   }
 }

@@ -20,6 +20,7 @@ struct CursorPlace: ~Copyable {
     first: UInt64
   ) throws(CursorError) {
     switch access {
+    case .withoutCursor: self.init(name: name, mark: nil, cursor: nil, folder: nil, permissions: 0)
     case .readOnly:
       let cursor = try Self.standing(name, cursors, in: parent)
       let mark = cursor.mark

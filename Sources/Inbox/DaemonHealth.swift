@@ -22,6 +22,13 @@ package struct DaemonHealth: Equatable, Sendable {
   private let now: UInt64
   private let isLocked: Bool
 
+  /// What kind of thing is wrong.
+  package enum Trouble: Equatable, Sendable {
+    case stopped
+    case hung
+    case redis
+  }
+
   /// - Parameters:
   ///   - isLocked: whether a daemon holds the writer's lock.
   ///   - status: what one last said of itself.
@@ -40,12 +47,28 @@ package struct DaemonHealth: Equatable, Sendable {
     state = silence > Self.silenceLimit ? .hung : .running
   }
 
+  /// Whether no daemon runs here, so that nothing will come. One that has just begun and has not said so yet is one.
+  package var isAbsent: Bool { !isLocked }
+
+  /// What keeps messages from coming and going; nil where nothing does.
+  package var trouble: Trouble? {
+    switch state {
+    // One that holds its lock is about to say that it runs.
+    case .stopped: return isLocked ? nil : .stopped
+    case .hung: return .hung
+    case .running:
+      guard let status, status.redis != .off, status.redis != .ready, now > status.redisSince,
+        now - status.redisSince > Self.outageLimit
+      else { return nil }
+      return .redis
+    }
+  }
+
   /// What is wrong, since when, and what mends it, in one line; nil where nothing is.
   package var complaint: String? {
-    switch state {
+    switch trouble {
+    case nil: return nil
     case .stopped:
-      // It holds its lock and is about to say so.
-      if isLocked { return nil }
       // One that said good-bye said when; of one that was killed only its last sign of life is known.
       let isKnown = status?.isStopped ?? true
       let when = isKnown ? since(status?.heartbeatAt) : since(status?.heartbeatAt, " (last seen", ")")
@@ -53,12 +76,9 @@ package struct DaemonHealth: Equatable, Sendable {
     case .hung:
       let pid = status.map { " (pid \($0.pid))" } ?? ""
       return "clawd\(pid) hangs\(since(status?.heartbeatAt)): restart it"
-    case .running:
-      guard let status, status.redis != .off, status.redis != .ready, now > status.redisSince,
-        now - status.redisSince > Self.outageLimit
-      else { return nil }
-      let reason = status.redisError.isEmpty ? "" : " (\(status.redisError))"
-      return "Redis is unusable\(since(status.redisSince))\(reason): messages wait and are sent later; "
+    case .redis:
+      let reason = status.map { $0.redisError.isEmpty ? "" : " (\($0.redisError))" } ?? ""
+      return "Redis is unusable\(since(status?.redisSince))\(reason): messages wait and are sent later; "
         + "check redis_url and the server, then: clawq status"
     }
   }

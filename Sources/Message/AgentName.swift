@@ -91,6 +91,27 @@ package struct AgentName: Hashable, Sendable, CustomStringConvertible {
     return String(repairing: buffer.readable)
   }
 
+  /// The name behind a `fileName`, its letters small; nil where no name has that for its file.
+  package init?(fileName: String) {
+    var bytes: [UInt8] = []
+    let encoded = Array(fileName.utf8)
+    var index = 0
+    while index < encoded.count {
+      if encoded[index] == UInt8(ascii: "%") {
+        guard index + 2 < encoded.count, let high = Hex.value(encoded[index + 1]),
+          let low = Hex.value(encoded[index + 2])
+        else { return nil }
+        bytes.append(high << 4 | low)
+        index += 3
+      } else {
+        bytes.append(encoded[index])
+        index += 1
+      }
+    }
+    guard let name = try? AgentName(utf8: bytes.span), name.fileName == fileName else { return nil }
+    self = name
+  }
+
   private static func fold(_ byte: UInt8) -> UInt8 {
     UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte ? byte + 0x20 : byte
   }

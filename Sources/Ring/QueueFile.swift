@@ -7,9 +7,13 @@ internal import System
 struct QueueFile: ~Copyable {
   let mapping: SharedMapping
   let path: String
+  /// One of those that this program knows.
+  let version: UInt64
   /// The ring's length in bytes: a power of two.
   let capacity: UInt64
-  var mask: UInt64 { capacity - 1 }
+  let mask: UInt64
+  /// Whether a record's checksum covers where it stands: since version 2.
+  let checksumCoversPosition: Bool
 
   /// Opens `name` in `folder` and checks everything that does not change while it is open.
   init(_ name: String, in folder: borrowing Folder, writable: Bool) throws(QueueError) {
@@ -17,7 +21,7 @@ struct QueueFile: ~Copyable {
     let mapping = try Self.map(name, in: folder, path: path, writable: writable)
     let version = mapping.loadRelaxed(QueueLayout.versionOffset)
     guard version <= QueueLayout.version else { throw .newerVersion(path: path, version: version) }
-    guard version == QueueLayout.version else { throw .damaged(path: path, what: "unknown format \(version)") }
+    guard version >= QueueLayout.oldestVersion else { throw .damaged(path: path, what: "unknown format \(version)") }
     guard mapping.loadRelaxed(QueueLayout.checksumOffset) == Self.checksum(mapping) else {
       throw .damaged(path: path, what: "the header's checksum does not match")
     }
@@ -28,9 +32,22 @@ struct QueueFile: ~Copyable {
     guard mapping.byteCount >= QueueLayout.headerBytes + Int(capacity) else {
       throw .damaged(path: path, what: "cut short")
     }
-    self.path = path
-    self.capacity = capacity
+    self.init(mapping, path: path, version: version, capacity: capacity)
+  }
+
+  private init(_ mapping: consuming SharedMapping, path: String, version: UInt64, capacity: UInt64) {
     self.mapping = mapping
+    self.path = path
+    self.version = version
+    self.capacity = capacity
+    mask = capacity - 1
+    checksumCoversPosition = version >= 2
+  }
+
+  /// The same file in the same memory, for a second user in this process, which must not outlive the first.
+  init(aliasing other: borrowing QueueFile) {
+    self.init(
+      SharedMapping(aliasing: other.mapping), path: other.path, version: other.version, capacity: other.capacity)
   }
 
   private static func map(
@@ -71,8 +88,12 @@ struct QueueFile: ~Copyable {
     return UInt64(checksum.value)
   }
 
-  /// The bounds that the writer has published, or nil where they contradict each other. Read in an order that keeps
-  /// the invariant whatever the writer does meanwhile: `oldest` first, so that it can only be too low.
+  // MARK: - The words that move
+
+  /// The bounds that the writer has published. Read in an order that keeps the invariant whatever the writer does
+  /// meanwhile: `oldest` first, so that it can only be too low.
+  ///
+  /// - Throws: `damaged` where they contradict each other.
   func bounds() throws(QueueError) -> (oldest: UInt64, published: UInt64) {
     // Acquire: pairs with the release of `oldest` in `RingWriter.makeRoom`.
     var oldest = mapping.loadAcquiring(QueueLayout.oldestOffset)
@@ -91,70 +112,54 @@ struct QueueFile: ~Copyable {
     }
   }
 
-  /// Whether the bytes from `position` on were still whole when the loads before this call were made. Where they were
-  /// not, `oldest` has moved beyond them; fails where it has not, so that nobody looks again for ever.
+  /// From where on the bytes that were loaded before this call can be trusted; `position`, from where they were loaded,
+  /// or the oldest record where the writer has come nearer than that meanwhile.
+  ///
+  /// - Throws: `damaged` where `intent` leaves no room for a record that was not given up.
   @inline(__always)
-  func isStillWhole(from position: UInt64) throws(QueueError) -> Bool {
+  func firstTrusted(from position: UInt64) throws(QueueError) -> UInt64 {
     // Pairs with the release fence in `RingWriter.append`: if one of those loads saw a word that was stored after it,
     // the load of `intent` below sees at least the intent that was stored before it.
     atomicMemoryFence(ordering: .acquiring)
     // Acquire: pairs with the release of `intent`: who sees an intent, sees the `oldest` that made room for it.
     let intent = mapping.loadAcquiring(QueueLayout.intentOffset)
-    if intent <= position &+ capacity { return true }
-    guard mapping.loadRelaxed(QueueLayout.oldestOffset) > position else {
-      throw .damaged(path: path, what: "an intent that leaves no room for the record at \(position)")
+    if intent <= position &+ capacity { return position }
+    // The writer gave up everything before `oldest` before it said how far it would write: intent <= oldest + capacity.
+    let oldest = mapping.loadRelaxed(QueueLayout.oldestOffset)
+    guard oldest > position, oldest & 7 == 0, intent <= oldest &+ capacity else {
+      throw .damaged(path: path, what: "an intent of \(intent) that leaves no room for the record at \(position)")
     }
-    return false
+    return oldest
   }
 
-  /// The eight header words of the record at `position`, which may be torn.
-  @inline(__always)
-  func headerWords(at position: UInt64) -> InlineArray<8, UInt64> {
-    var words: InlineArray<8, UInt64> = .init(repeating: 0)
-    for index in 0..<8 {
-      words[index] = mapping.loadRelaxed(QueueLayout.place(position &+ UInt64(truncatingIfNeeded: index &* 8), mask))
-    }
-    return words
-  }
-
-  /// Stores the record of `header`, whose length is that of `payload`, with its checksum and trailer.
-  @inline(__always)
-  func store(_ header: RecordHeader, _ payload: borrowing Span<UInt8>, at position: UInt64) {
-    let words = header.words
-    store(words[0] | UInt64(header.checksum(payload)) << 32, at: position)
-    for index in 1..<RecordLayout.headerWords { store(words[index], at: position &+ UInt64(index &* 8)) }
-    store(payload, at: position &+ UInt64(RecordLayout.headerBytes))
-    let recordBytes = UInt64(RecordLayout.recordBytes(payload: header.length))
-    store(recordBytes, at: position &+ recordBytes &- UInt64(RecordLayout.trailerBytes))
+  /// The sequence number that the next record gets, as the header has it: at most the truth, or nil.
+  var sequenceHint: UInt64? {
+    // Acquire: pairs with the release in `storeSequenceHint`: who sees a hint, sees what was published before it.
+    let hint = mapping.loadAcquiring(QueueLayout.sequenceOffset)
+    guard hint < QueueLayout.positionLimit else { return nil }
+    // Without its complement it is none: one of the two was stored and the other not yet, or it is damaged.
+    return version < 2 || mapping.loadRelaxed(QueueLayout.sequenceCheckOffset) == ~hint ? hint : nil
   }
 
   @inline(__always)
-  private func store(_ word: UInt64, at position: UInt64) {
-    mapping.storeRelaxed(word, QueueLayout.place(position, mask))
+  func storeSequenceHint(_ next: UInt64) {
+    // Release: pairs with the acquire in `sequenceHint`.
+    mapping.storeReleasing(next, QueueLayout.sequenceOffset)
+    if version >= 2 { mapping.storeRelaxed(~next, QueueLayout.sequenceCheckOffset) }
   }
 
-  /// Stores `bytes` at `position`, wrapping at the end of the ring, the last word filled up with zeros.
-  @inline(__always)
-  func store(_ bytes: borrowing Span<UInt8>, at position: UInt64) {
-    let place = QueueLayout.place(position, mask)
-    let run = QueueLayout.headerBytes + Int(truncatingIfNeeded: capacity) - place
-    if bytes.count <= run {
-      mapping.storeRelaxed(bytes, place)
-    } else {
-      mapping.storeRelaxed(bytes.extracting(0..<run), place)
-      mapping.storeRelaxed(bytes.extracting(run..<bytes.count), QueueLayout.headerBytes)
-    }
+  var flags: UInt64 {
+    // Acquire: pairs with the release in `setFlags`.
+    mapping.loadAcquiring(QueueLayout.flagsOffset)
   }
 
-  /// Copies the bytes from `position` on into `target`, whose length is a multiple of 8 and at most the capacity.
-  func load(into target: UnsafeMutableRawBufferPointer, from position: UInt64) {
-    let place = QueueLayout.place(position, mask)
-    let run = QueueLayout.headerBytes + Int(truncatingIfNeeded: capacity) - place
-    if target.count <= run {
-      unsafe mapping.loadRelaxed(into: target, place)
-    } else {
-      unsafe mapping.loadRelaxed(into: .init(rebasing: target[..<run]), place)
-      unsafe mapping.loadRelaxed(into: .init(rebasing: target[run...]), QueueLayout.headerBytes)
-    }
+  /// Only for the writer, or who holds its lock.
+  func setFlags(_ flags: UInt64) { mapping.storeReleasing(flags, QueueLayout.flagsOffset) }
+
+  /// Wakes everyone who sleeps on this file.
+  func wakeAll() {
+    // Adding releases; pairs with the acquire in `RingReader.wakeWord`.
+    _ = mapping.add(1, QueueLayout.wakeOffset)
+    mapping.futexWakeAll(QueueLayout.wakeOffset)
   }
 }

@@ -18,8 +18,9 @@ internal import Bytes
 ///
 ///      128  oldest    position of the oldest record     ┐ a line of their own: the writer stores them
 ///      136  intent    end of the furthest write begun   ┘ before it touches the ring
-///      192  published end of the newest record          ┐ stored when a record is whole
-///      200  sequence  the next sequence number, a hint  ┘
+///      192  published end of the newest record          ┐
+///      200  sequence  the next sequence number, a hint  │ stored when a record is whole
+///      208  its complement: a hint without it is none   ┘
 ///      256  wake      futex word: changes when something was published
 ///
 ///     1024  status page: see StatusPage
@@ -29,11 +30,16 @@ internal import Bytes
 ///
 ///     oldest <= published <= intent <= oldest + capacity
 ///
-/// **To change the format**: raise `version`; teach `QueueFile` to read the version before (clawq must go on reading
-/// it) and the writer to migrate it into a file placed aside; add the old version's file to the tests.
+/// **To change the format**: raise `version`, and note below what the one before did otherwise; teach `QueueFile` and
+/// `RecordLayout` to read and write it (clawq must go on reading it, and `RingWriter` repairs it before it copies its
+/// records into a new file, `RingWriter+Replacing`); add a file of the old version to the tests.
+///
+/// - Version 1: a record's checksum did not cover its position; the hint had no complement; the status page no checksum.
 package enum QueueLayout {
   static let magic = UInt64(littleEndian: 0x4555_4555_5142_434F)  // "OCBQUEUE"
-  package static let version: UInt64 = 1
+  package static let version: UInt64 = 2
+  /// The oldest version that is read, and migrated.
+  static let oldestVersion: UInt64 = 1
 
   static let magicOffset = 0
   static let versionOffset = 8
@@ -48,6 +54,7 @@ package enum QueueLayout {
   static let intentOffset = 136
   static let publishedOffset = 192
   static let sequenceOffset = 200
+  static let sequenceCheckOffset = 208
   static let wakeOffset = 256
   static let statusOffset = 1024
 
@@ -80,7 +87,9 @@ package enum QueueLayout {
 ///     64  payload, zeros up to a multiple of 8
 ///      …  length of this whole record in bytes, so that the newest can be found from the end
 ///
-/// The checksum covers the length and words 8 to 63, then the payload.
+/// The checksum covers the record's position and its length, 64 bits each, then words 8 to 63, then the payload. A record
+/// is therefore valid at its own position only: what an earlier round of the ring left at the same place is not, nor is
+/// a payload that looks like a record.
 enum RecordLayout {
   static let headerWords = 8
   static let headerBytes = headerWords * 8
@@ -91,9 +100,10 @@ enum RecordLayout {
   ///
   /// - Precondition: `payload` is at most `UInt32.max`.
   @inline(__always)
-  static func recordBytes(payload: Int) -> Int { headerBytes + (payload + 7) & ~7 + trailerBytes }
+  static func recordBytes(payload: Int) -> Int { headerBytes &+ (payload &+ 7) & ~7 &+ trailerBytes }
 
   /// The largest record that a ring of `capacity` bytes takes.
+  @inline(__always)
   static func largest(capacity: UInt64) -> Int {
     Int(truncatingIfNeeded: capacity) / Limits.queueMessagesAtLeast
   }

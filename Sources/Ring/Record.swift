@@ -67,6 +67,7 @@ package struct RecordHeader: Equatable, Sendable {
   }
 
   /// Reads the eight words; nil where they cannot be a record's.
+  @inline(__always)
   init?(words: InlineArray<8, UInt64>) {
     guard let kind = RecordKind(rawValue: UInt8(truncatingIfNeeded: words[2])), words[2] >> 24 == 0 else { return nil }
     let (next, overflow) = words[1].addingReportingOverflow(words[3])
@@ -85,12 +86,25 @@ package struct RecordHeader: Equatable, Sendable {
     receivedAt = words[7]
     length = Int(words[0] & 0xFFFF_FFFF)
   }
+}
 
-  /// The checksum of this header with `payload`, whose length is `length`.
-  func checksum(_ payload: borrowing Span<UInt8>) -> UInt32 {
+extension QueueFile {
+  /// The checksum of a record at `position`, as this file's version has it.
+  ///
+  /// - Parameters:
+  ///   - words: the header's words, the first without a checksum in it.
+  ///   - payload: as long as the first of them says.
+  @inline(__always)
+  func checksum(
+    _ words: InlineArray<8, UInt64>, _ payload: borrowing Span<UInt8>, at position: UInt64
+  ) -> UInt32 {
     var checksum = CRC32C()
-    let words = self.words
-    unsafe checksum.update(words.span.bytes)
+    if checksumCoversPosition {
+      checksum.update(position, words[0])
+      unsafe checksum.update(words.span.bytes.extracting(8..<RecordLayout.headerBytes))
+    } else {
+      unsafe checksum.update(words.span.bytes)
+    }
     checksum.update(payload)
     return checksum.value
   }

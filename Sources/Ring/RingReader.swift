@@ -3,45 +3,46 @@ package import System
 
 /// Reads a queue file beside its writer: takes no lock, needs no daemon, never changes the file.
 ///
-/// A record is copied word by word while the writer may be overwriting it, and believed only when, after an acquire
+/// Records are copied word by word while the writer may be overwriting them, and believed only when, after an acquire
 /// fence, the writer's `intent` shows that it had not come near: Boehm's reading of a seqlock ("Can seqlocks get along
 /// with programming language memory models?", 2012).
 package struct RingReader: ~Copyable {
   let file: QueueFile
   /// The place of the next record to be read.
-  package private(set) var position: UInt64
+  package internal(set) var position: UInt64 = 0
   /// The next sequence number that this reader expects: everything before it was delivered or reported lost.
-  package private(set) var sequence: UInt64
-  private var copy = RecordCopy()
+  package internal(set) var sequence: UInt64 = 0
+  var window = RecordWindow()
 
-  private init(_ file: consuming QueueFile) {
+  /// Reads `file`, standing at its oldest record, or behind the newest.
+  init(_ file: consuming QueueFile, atEnd: Bool = false) throws(QueueError) {
     self.file = file
-    position = 0
-    sequence = 0
+    if atEnd { try seekToEnd() } else { try seekToOldest() }
   }
 
   /// Opens the queue file `name` in `folder`, standing at the oldest record.
   package static func open(_ name: String, in folder: borrowing Folder) throws(QueueError) -> RingReader {
-    var reader = RingReader(try QueueFile(name, in: folder, writable: false))
-    try reader.seekToOldest()
-    return reader
+    try RingReader(QueueFile(name, in: folder, writable: false))
+  }
+
+  /// Opens the queue file as `open` does, standing behind the newest record: all before it may be damaged.
+  package static func openAtEnd(_ name: String, in folder: borrowing Folder) throws(QueueError) -> RingReader {
+    try RingReader(QueueFile(name, in: folder, writable: false), atEnd: true)
   }
 
   /// Identifies this queue: changes when the queue is created anew.
   package var generation: UInt64 { file.mapping.loadRelaxed(QueueLayout.generationOffset) }
+  /// The format of the file; `QueueLayout.version`, or one before it.
+  package var version: UInt64 { file.version }
   /// The ring's length in bytes.
   package var capacity: UInt64 { file.capacity }
   /// For messages.
   package var path: String { file.path }
   /// Whether a queue with these members was once joined to Redis.
-  package var wasJoined: Bool { file.mapping.loadRelaxed(QueueLayout.flagsOffset) & QueueLayout.joinedFlag != 0 }
-
+  package var wasJoined: Bool { file.flags & QueueLayout.joinedFlag != 0 }
   /// Whether another file has taken the place of this one: nothing will be published here any more, and what comes next
   /// is found by opening the name again. Whoever slept on this file was woken.
-  package var isSuperseded: Bool {
-    // Acquire: pairs with the release in `RingWriter.supersede`: who sees the flag finds the new file under the name.
-    file.mapping.loadAcquiring(QueueLayout.flagsOffset) & QueueLayout.supersededFlag != 0
-  }
+  package var isSuperseded: Bool { file.flags & QueueLayout.supersededFlag != 0 }
 
   /// What `next` found.
   package enum Step: Equatable {
@@ -56,119 +57,62 @@ package struct RingReader: ~Copyable {
   /// The payload of the record that `next` answered last.
   package var payload: Span<UInt8> {
     @_lifetime(borrow self)
-    borrowing get { copy.payload }
+    borrowing get { window.payload }
   }
 
   /// Reads the next record, or says how many were lost before it.
   package mutating func next() throws(QueueError) -> Step {
     for _ in 0..<Self.patience {
-      let (oldest, published) = try file.bounds()
-      if position == published { return .end }
-      if position < oldest || position > published {
-        guard position < oldest else { throw damaged("a reader beyond the end, at \(position)") }
-        position = oldest
-        continue
-      }
-      guard let header = try copy.load(file, at: position, published: published) else { continue }
-      // What was skipped between the expected number and this record is exactly what was overwritten.
-      guard header.sequence >= sequence else {
-        throw damaged("sequence number \(header.sequence) where at least \(sequence) belongs")
-      }
-      if header.sequence > sequence {
-        let missed = header.sequence - sequence
-        sequence = header.sequence
-        return .overwritten(missed)
-      }
-      position += UInt64(RecordLayout.recordBytes(payload: header.length))
-      sequence = header.nextSequence
-      return .record(header)
-    }
-    throw .overrun(path: file.path)
-  }
-
-  /// Goes to the oldest record there is.
-  package mutating func seekToOldest() throws(QueueError) {
-    for _ in 0..<Self.patience {
-      let (oldest, published) = try file.bounds()
-      guard oldest < published else {
-        throw damaged("no record at all")
-      }
-      guard let header = try copy.load(file, at: oldest, published: published) else { continue }
-      position = oldest
-      sequence = header.sequence
-      return
-    }
-    throw .overrun(path: file.path)
-  }
-
-  /// Goes to the record that begins with `sequence`, or to the nearest before it; to the oldest where that is gone, in
-  /// which case `next` reports how many are missing.
-  ///
-  /// - Parameters:
-  ///   - target: 0, which is no sequence number, means 1.
-  ///   - hint: where that record probably is; only believed when it proves right.
-  package mutating func seek(to target: UInt64, hint: UInt64 = 0) throws(QueueError) {
-    let sequence = max(target, 1)
-    if try seekByHint(sequence, hint) { return }
-    try seekToOldest()
-    if self.sequence >= sequence {
-      self.sequence = sequence
-      return
-    }
-    while self.sequence < sequence {
-      let before = position
-      let expected = self.sequence
-      switch try next() {
-      case .end: return
-      case .overwritten: continue
+      switch window.record(at: position, in: file) {
       case .record(let header):
-        if header.nextSequence > sequence {
-          // A loss that reaches over the number: it is read again, whole.
-          position = before
-          self.sequence = expected
-          return
-        }
+        guard header.sequence == sequence else { return try skipped(to: header.sequence) }
+        position &+= UInt64(truncatingIfNeeded: RecordLayout.recordBytes(payload: header.length))
+        sequence = header.nextSequence
+        return .record(header)
+      case .malformed(let fault):
+        throw damaged("\(fault) at \(position)")
+      case .more(let bytes):
+        guard try load(bytes) else { return .end }
       }
     }
-    // The writer may have overwritten the number while we walked to it: then `next` has still to say so.
-    self.sequence = sequence
+    throw .overrun(path: file.path)
   }
 
-  private mutating func seekByHint(_ sequence: UInt64, _ hint: UInt64) throws(QueueError) -> Bool {
+  /// What lies between the expected number and the one that was found is exactly what was overwritten.
+  private mutating func skipped(to found: UInt64) throws(QueueError) -> Step {
+    guard found > sequence else { throw damaged("sequence number \(found) where at least \(sequence) belongs") }
+    let missed = found - sequence
+    sequence = found
+    return .overwritten(missed)
+  }
+
+  /// Loads what stands at `position`, which moves on where that was overwritten; false at the end.
+  private mutating func load(_ bytes: Int) throws(QueueError) -> Bool {
+    // Before `published`: at the end, everything that the hint has counted must have been read.
+    let hint = file.sequenceHint
     let (oldest, published) = try file.bounds()
-    guard hint & 7 == 0, hint >= oldest, hint <= published else { return false }
-    if hint == published {
-      guard try nextSequence() == sequence else { return false }
-    } else {
-      guard published - hint >= UInt64(RecordLayout.smallest),
-        let header = try? copy.load(file, at: hint, published: published), header.sequence == sequence
-      else { return false }
+    if position == published {
+      if let hint, hint > sequence, oldest < published {
+        throw damaged("numbers up to \(hint - 1) were given, but the records end before \(sequence)")
+      }
+      return false
     }
-    position = hint
-    self.sequence = sequence
+    guard position < published else { throw damaged("a reader beyond the end, at \(position)") }
+    position = max(position, oldest)
+    // A writer whose file was damaged gives up all it has before it goes on.
+    guard position < published else { return false }
+    guard published - position >= UInt64(RecordLayout.smallest) else {
+      throw damaged("an end of \(published) in the middle of a record")
+    }
+    position = try window.load(file, from: position, atLeast: bytes, published: published)
     return true
   }
 
-  /// The sequence number that the next record will get: one more than were ever used.
-  package mutating func nextSequence() throws(QueueError) -> UInt64 {
-    for _ in 0..<Self.patience {
-      let (oldest, published) = try file.bounds()
-      guard published - oldest >= UInt64(RecordLayout.smallest) else { throw damaged("no record at all") }
-      guard let start = file.startOfRecord(endingAt: published, oldest: oldest) else {
-        if try file.isStillWhole(from: oldest) { throw damaged("the newest record has an impossible length") }
-        continue
-      }
-      guard let header = try copy.load(file, at: start, published: published) else { continue }
-      return header.nextSequence
-    }
-    throw .overrun(path: file.path)
-  }
-
-  private func damaged(_ what: String) -> QueueError { .damaged(path: file.path, what: what) }
+  func damaged(_ what: String) -> QueueError { .damaged(path: file.path, what: what) }
 
   /// How often a reader tries again when it is overtaken at every try: each time the writer must have gone round the
   /// whole ring while one record was copied.
-  private static let patience = 100_000
+  static let patience = 100_000
 }
 
 // MARK: - Waiting
@@ -177,7 +121,7 @@ extension RingReader {
   /// The futex word: load it, look with `next`, then sleep on it with `wait`. No wake-up is lost, because the writer
   /// changes it after publishing.
   package var wakeWord: UInt32 {
-    // Acquire: pairs with the release in `RingWriter.wakeReaders`.
+    // Acquire: pairs with the release in `QueueFile.wakeAll`.
     UInt32(truncatingIfNeeded: file.mapping.loadAcquiring(QueueLayout.wakeOffset))
   }
 

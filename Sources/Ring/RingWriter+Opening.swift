@@ -1,5 +1,4 @@
 internal import Bytes
-internal import Glibc
 package import System
 
 /// How a queue file came to be open.
@@ -14,8 +13,28 @@ package enum OpeningOutcome: Equatable, Sendable {
   /// - lost: how many sequence numbers are lost, in its middle and at its end: records in the queue say so.
   /// - oldest: where older records had to be given up, the sequence number that is now the oldest; nil where none had.
   case recovered(rebooted: Bool, lost: UInt64, oldest: UInt64?)
-  /// Nothing in the file could be trusted: it was put aside under the name given, and a new queue created.
+  /// Not one record could be trusted: the file was put aside under the name given, and an empty one created. Where the
+  /// header still said which number comes next, that goes on, and consumers are told exactly what they missed.
   case replaced(aside: String)
+}
+
+/// What a queue file should be like: how one is made, and what one that exists is made into.
+struct QueueRecipe {
+  let name: String
+  /// Of the ring, in bytes: a power of two within `Limits.queueBytesRange`.
+  let capacity: Int
+  /// Of a new file.
+  let permissions: UInt32
+  /// The raw value of the loss reason under which records that are not whole are reported.
+  let lossReason: UInt8
+  let boot: BootID
+  /// Microseconds since the Unix epoch.
+  let now: UInt64
+
+  /// Under this name a file is made, until it is whole. One that is found was left by a writer that died.
+  var newName: String { name + ".new" }
+  /// A second name of a file that is being replaced, until those who sleep on it have been told.
+  var supersededName: String { name + ".superseded" }
 }
 
 extension RingWriter {
@@ -23,36 +42,87 @@ extension RingWriter {
   ///
   /// Every record's checksum is verified. After a crash of the machine, when some of the file may not have reached
   /// the disk, what is not whole is given up, and counted as lost (see `Survey`). A file that is not ours, or was made by a
-  /// newer version, is refused and not touched.
+  /// newer version, is refused and not touched. One of another capacity, or of an older version, is replaced by one that
+  /// holds the newest of its records that fit; see `rebuilding` for what came of it.
+  ///
+  /// Whatever instruction the process dies at, the next call finds all that was published.
   ///
   /// - Parameters:
-  ///   - capacity: of a new ring, in bytes: a power of two within `Limits.queueBytesRange`.
+  ///   - capacity: of the ring, in bytes: a power of two within `Limits.queueBytesRange`.
   ///   - permissions: of a new file.
   ///   - lossReason: the raw value of the loss reason under which records that are not whole are reported.
   ///   - now: microseconds since the Unix epoch.
   package static func open(
     _ name: String, in folder: borrowing Folder, capacity: Int, permissions: UInt32, lossReason: UInt8, now: UInt64
   ) throws(QueueError) -> RingWriter {
+    precondition(
+      capacity.nonzeroBitCount == 1 && Limits.queueBytesRange.contains(capacity), "a capacity that Settings allows")
     let boot: BootID
     do { boot = try BootID.current() } catch { throw .system(error) }
+    let recipe = QueueRecipe(
+      name: name, capacity: capacity, permissions: permissions, lossReason: lossReason, boot: boot, now: now)
+    var writer = try openOrCreate(recipe, in: folder)
+    if writer.file.version != QueueLayout.version || writer.capacity != UInt64(capacity) {
+      do throws(QueueError) {
+        let rebuilt = try writer.rebuilt(recipe, in: folder)
+        writer = rebuilt
+      } catch {
+        // The old file is as good as it was, only not as wished.
+        writer.rebuilding = .failed(error)
+      }
+    }
+    // One that was put aside and has its name again.
+    if writer.file.flags & QueueLayout.supersededFlag != 0 {
+      writer.file.setFlags(writer.file.flags & ~QueueLayout.supersededFlag)
+    }
+    try tellSleepers(recipe, in: folder)
+    // Whoever slept on a file whose writer died must look again.
+    writer.file.wakeAll()
+    return writer
+  }
+
+  private static func openOrCreate(
+    _ recipe: QueueRecipe, in folder: borrowing Folder
+  ) throws(QueueError) -> RingWriter {
     let file: QueueFile
     do {
-      file = try QueueFile(name, in: folder, writable: true)
+      file = try QueueFile(recipe.name, in: folder, writable: true)
     } catch {
       guard case .missing = error else { throw error }
-      return try create(name, in: folder, capacity: capacity, permissions: permissions, boot: boot, now: now)
+      return try create(recipe, in: folder)
     }
-    let rebooted = boot != BootID(in: file.mapping)
-    let (oldest, published) = try file.bounds()
+    // What a writer left that died while it replaced a file: told now, so that the name is free for the next.
+    try tellSleepers(recipe, in: folder)
     let survey = try Survey(of: file)
-    guard let whole = survey.nextSequence else {
-      // Not one record is whole, so nothing says where the sequence stands.
-      let aside = "\(name).damaged-\(now / 1_000_000)"
-      do { try folder.rename(name, to: aside) } catch { throw .system(error) }
-      var writer = try create(name, in: folder, capacity: capacity, permissions: permissions, boot: boot, now: now)
-      writer.outcome = .replaced(aside: aside)
-      return writer
+    guard survey.nextSequence != nil else { return try putAside(file, recipe, in: folder) }
+    return try recover(file, survey, recipe)
+  }
+
+  /// Begins anew in the place of a file without a single whole record: only its header can say where the sequence stands.
+  private static func putAside(
+    _ file: borrowing QueueFile, _ recipe: QueueRecipe, in folder: borrowing Folder
+  ) throws(QueueError) -> RingWriter {
+    let aside = "\(recipe.name).damaged-\(recipe.now / 1_000_000)"
+    do throws(SystemError) {
+      _ = try folder.link(recipe.name, to: recipe.supersededName)
+      try folder.rename(recipe.name, to: aside)
+    } catch {
+      throw .system(error)
     }
+    let hint = file.sequenceHint.flatMap { $0 > 0 ? $0 : nil }
+    let generation = file.mapping.loadRelaxed(QueueLayout.generationOffset)
+    var writer = try create(recipe, continuing: hint.map { (generation, $0) }, in: folder)
+    writer.outcome = .replaced(aside: aside)
+    return writer
+  }
+
+  /// Goes on with a file in which at least one record is whole.
+  private static func recover(
+    _ file: consuming QueueFile, _ survey: Survey, _ recipe: QueueRecipe
+  ) throws(QueueError) -> RingWriter {
+    let rebooted = recipe.boot != BootID(in: file.mapping)
+    let (oldest, published) = try file.bounds()
+    let whole = survey.nextSequence ?? 1
     // Never less than before: a reader that was stalled all the while must still see that it was overtaken.
     let intent = max(file.mapping.loadRelaxed(QueueLayout.intentOffset), survey.end)
     guard intent & 7 == 0, intent < QueueLayout.positionLimit, intent - survey.oldest <= file.capacity else {
@@ -61,9 +131,9 @@ extension RingWriter {
     // Numbers that were published once may be known to a consumer: they are not used again. The hint is at most the
     // truth when only a process died, and more when records are missing that the header has counted.
     let wasWhole = survey.end == published && survey.oldest == oldest && survey.gap == nil
-    let hint = file.mapping.loadRelaxed(QueueLayout.sequenceOffset)
-    let lost = (rebooted || !wasWhole) && hint > whole && hint < QueueLayout.positionLimit ? hint - whole : 0
-    survey.gap?.fill(in: file, reason: lossReason, now: now)
+    let hint = file.sequenceHint ?? 0
+    let lost = hint > whole ? hint - whole : 0
+    survey.gap?.fill(in: file, reason: recipe.lossReason, now: recipe.now)
     // Release: pairs with the acquire in `QueueFile.bounds`.
     file.mapping.storeReleasing(survey.oldest, QueueLayout.oldestOffset)
     if lost == 0 { file.mapping.storeReleasing(survey.end, QueueLayout.publishedOffset) }
@@ -72,104 +142,15 @@ extension RingWriter {
     // The cut is published together with the record of what it cost, and only then is this start of the machine noted:
     // a recovery that dies on the way is done again by the next start, with the same outcome.
     if lost > 0 {
-      do { try writer.append(lossOf: lost, reason: lossReason, receivedAt: now) } catch {
+      do { try writer.append(lossOf: lost, reason: recipe.lossReason, receivedAt: recipe.now) } catch {
         throw .damaged(path: writer.path, what: "no room for a record of its loss")
       }
     }
-    writer.note(boot)
-    // Whoever slept on a file whose writer died must look again.
-    writer.wakeAll()
+    recipe.boot.note(in: writer.file.mapping)
     writer.outcome =
-      wasWhole && !rebooted
+      wasWhole && lost == 0 && !rebooted
       ? .opened
       : .recovered(rebooted: rebooted, lost: lost + (survey.gap?.count ?? 0), oldest: survey.givenUpBefore)
     return writer
-  }
-
-  private func note(_ boot: BootID) {
-    // Release: not before the stores of the recovery that it vouches for.
-    file.mapping.storeReleasing(boot.high, QueueLayout.bootHighOffset)
-    file.mapping.storeReleasing(boot.low, QueueLayout.bootLowOffset)
-  }
-
-  private static func create(
-    _ name: String, in folder: borrowing Folder, capacity: Int, permissions: UInt32, boot: BootID, now: UInt64
-  ) throws(QueueError) -> RingWriter {
-    precondition(
-      capacity.nonzeroBitCount == 1 && Limits.queueBytesRange.contains(capacity), "a capacity that Settings allows")
-    let aside = name + ".new"
-    let size = QueueLayout.headerBytes + capacity
-    do throws(SystemError) {
-      // A writer that died in the middle of this left it; the lock says that nobody else is at it now.
-      _ = try folder.remove(aside)
-      let made = try folder.open(aside, [.readWrite, .createNew], permissions: permissions)
-      do throws(SystemError) {
-        // Real blocks for every byte, before it is mapped: a store into a hole on a full disk is SIGBUS.
-        try made.allocate(size, folder.path + "/" + name)
-        let mapping = try SharedMapping(made, byteCount: size, writable: true, folder.path + "/" + name)
-        mapping.storeRelaxed(QueueLayout.magic, QueueLayout.magicOffset)
-        mapping.storeRelaxed(QueueLayout.version, QueueLayout.versionOffset)
-        mapping.storeRelaxed(UInt64(capacity), QueueLayout.capacityOffset)
-        mapping.storeRelaxed(try systemRandom() | 1, QueueLayout.generationOffset)
-        mapping.storeRelaxed(now, QueueLayout.madeAtOffset)
-        mapping.storeRelaxed(QueueFile.checksum(mapping), QueueLayout.checksumOffset)
-        mapping.storeRelaxed(boot.high, QueueLayout.bootHighOffset)
-        mapping.storeRelaxed(boot.low, QueueLayout.bootLowOffset)
-        mapping.storeRelaxed(1, QueueLayout.sequenceOffset)
-        writeFirstRecord(in: mapping, now: now)
-        try made.sync()
-        try folder.rename(aside, to: name)
-      } catch {
-        _ = try? folder.remove(aside)
-        throw error
-      }
-    } catch {
-      throw .system(error)
-    }
-    let file = try QueueFile(name, in: folder, writable: true)
-    let end = UInt64(RecordLayout.smallest)
-    return RingWriter(file: file, oldest: 0, intent: end, published: end, nextSequence: 1)
-  }
-
-  /// A queue is never without a record, so that the next sequence number can always be found from the newest: it
-  /// begins with a position, which occupies no number.
-  private static func writeFirstRecord(in mapping: borrowing SharedMapping, now: UInt64) {
-    let header = RecordHeader(kind: .position, sequence: 1, span: 0, receivedAt: now)
-    let start = QueueLayout.headerBytes
-    let words = header.words
-    for index in 1..<RecordLayout.headerWords { mapping.storeRelaxed(words[index], start + index * 8) }
-    mapping.storeRelaxed(UInt64(header.checksum(Span())) << 32, start)
-    let end = UInt64(RecordLayout.smallest)
-    mapping.storeRelaxed(end, start + RecordLayout.headerBytes)
-    mapping.storeRelaxed(end, QueueLayout.intentOffset)
-    mapping.storeRelaxed(end, QueueLayout.publishedOffset)
-  }
-}
-
-/// The kernel's random id of the machine's present start (/proc/sys/kernel/random/boot_id): a UUID, 128 bits.
-struct BootID: Equatable {
-  var high: UInt64 = 0
-  var low: UInt64 = 0
-
-  static func current() throws(SystemError) -> BootID {
-    let folder = try Folder("/proc/sys/kernel/random")
-    let file = try folder.open("boot_id", [.readOnly])
-    var text = ByteBuffer(capacity: 64)
-    _ = try file.readWhole(limit: 64, into: &text)
-    var id = BootID()
-    let bytes = text.readable
-    for index in bytes.indices {
-      guard let digit = Hex.value(bytes[index]) else { continue }
-      id.high = id.high << 4 | id.low >> 60
-      id.low = id.low << 4 | UInt64(digit)
-    }
-    return id
-  }
-
-  init() {}
-
-  init(in mapping: borrowing SharedMapping) {
-    high = mapping.loadRelaxed(QueueLayout.bootHighOffset)
-    low = mapping.loadRelaxed(QueueLayout.bootLowOffset)
   }
 }

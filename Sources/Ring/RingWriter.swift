@@ -15,14 +15,16 @@ internal import System
 /// Before step 4 nothing has happened that the next start must undo, and after it nothing that it must do.
 package struct RingWriter: ~Copyable {
   let file: QueueFile
-  private var oldest: UInt64
+  private(set) var oldest: UInt64
   private var intent: UInt64
-  private var published: UInt64
+  private(set) var published: UInt64
   /// The sequence number of the next record.
   package private(set) var nextSequence: UInt64
   private var publishedAtWake: UInt64
   /// How the file came to be open.
   package internal(set) var outcome = OpeningOutcome.created
+  /// What came of making it one of the capacity that was asked for, and of this version.
+  package internal(set) var rebuilding = Rebuilding.notNeeded
 
   init(file: consuming QueueFile, oldest: UInt64, intent: UInt64, published: UInt64, nextSequence: UInt64) {
     self.file = file
@@ -42,14 +44,9 @@ package struct RingWriter: ~Copyable {
   package var path: String { file.path }
 
   /// Whether this queue was ever joined to Redis; can only be set.
-  package var wasJoined: Bool {
-    get { file.mapping.loadRelaxed(QueueLayout.flagsOffset) & QueueLayout.joinedFlag != 0 }
-  }
+  package var wasJoined: Bool { file.flags & QueueLayout.joinedFlag != 0 }
 
-  package func markJoined() {
-    let flags = file.mapping.loadRelaxed(QueueLayout.flagsOffset)
-    file.mapping.storeRelaxed(flags | QueueLayout.joinedFlag, QueueLayout.flagsOffset)
-  }
+  package func markJoined() { file.setFlags(file.flags | QueueLayout.joinedFlag) }
 
   /// Appends a sender's object and answers its sequence number. The payload is copied once, from `object` into the
   /// ring; nothing is allocated.
@@ -94,10 +91,10 @@ package struct RingWriter: ~Copyable {
     let furthest = max(intent, end)
     makeRoom(until: furthest)
     intent = furthest
-    // Release: pairs with the acquire in `QueueFile.isStillWhole`, so that who sees this intent sees `oldest` too.
+    // Release: pairs with the acquire in `QueueFile.firstTrusted`, so that who sees this intent sees `oldest` too.
     file.mapping.storeReleasing(furthest, QueueLayout.intentOffset)
 
-    // 3. The fence pairs with the one in `QueueFile.isStillWhole`: a reader that saw any of the words below sees the
+    // 3. The fence pairs with the one in `QueueFile.firstTrusted`: a reader that saw any of the words below sees the
     // intent above.
     atomicMemoryFence(ordering: .releasing)
     file.store(header, payload, at: start)
@@ -106,7 +103,7 @@ package struct RingWriter: ~Copyable {
     file.mapping.storeReleasing(end, QueueLayout.publishedOffset)
     published = end
     nextSequence = header.nextSequence
-    file.mapping.storeRelaxed(nextSequence, QueueLayout.sequenceOffset)
+    file.storeSequenceHint(nextSequence)
     assert(oldest <= published && published <= intent && intent <= oldest &+ file.capacity, "the ring's invariant")
   }
 
@@ -115,7 +112,7 @@ package struct RingWriter: ~Copyable {
   private mutating func makeRoom(until end: UInt64) {
     guard end &- oldest > file.capacity else { return }
     repeat {
-      let length = Int(file.mapping.loadRelaxed(QueueLayout.place(oldest, file.mask)) & 0xFFFF_FFFF)
+      let length = Int(truncatingIfNeeded: file.load(at: oldest) & 0xFFFF_FFFF)
       let recordBytes = RecordLayout.recordBytes(payload: length)
       if recordBytes > RecordLayout.largest(capacity: file.capacity) || UInt64(recordBytes) > published &- oldest {
         // Somebody else wrote into the file: the next record's place is unknown, so all of them are given up, and the
@@ -133,15 +130,9 @@ package struct RingWriter: ~Copyable {
   package mutating func wakeReaders() {
     guard published != publishedAtWake else { return }
     publishedAtWake = published
-    wakeAll()
-  }
-
-  func wakeAll() {
-    // Adding releases; pairs with the acquire in `RingReader.wakeWord`.
-    _ = file.mapping.add(1, QueueLayout.wakeOffset)
-    file.mapping.futexWakeAll(QueueLayout.wakeOffset)
+    file.wakeAll()
   }
 
   /// Publishes the daemon's state on the status page.
-  package func publish(_ status: DaemonStatus) { StatusPage.publish(status, in: file.mapping) }
+  package func publish(_ status: DaemonStatus) { StatusPage.publish(status, in: file) }
 }

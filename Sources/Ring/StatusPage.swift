@@ -56,16 +56,17 @@ package struct DaemonStatus: Equatable, Sendable {
 /// The daemon's state in the queue file's header: read without the daemon, without a socket and without a lock.
 ///
 ///     1024  count of publications; the newest stands in slot (count & 1); 0: none yet
-///     2048  slot 0 ┐ 64-bit words: how many words follow before the text; pid, version, started, heartbeat,
-///     4096  slot 1 ┘ flags (1 stopped), Redis state, Redis since, received, published, lost, length of the error
-///                    text; the error text
+///     2048  slot 0 ┐ 64-bit words: how many words follow before the text, 32 bits, and the CRC-32C of what follows, 32
+///     4096  slot 1 ┘ bits; pid, version, started, heartbeat, flags (1 stopped), Redis state, Redis since, received,
+///                    published, lost, length of the error text; the error text, zeros up to a multiple of 8
 ///
 /// A later version adds its words behind the last, before the text: who knows fewer passes over them, and who knows
 /// more reads those that are not there as 0. No word changes its meaning.
 ///
 /// The writer fills the slot that is not the newest and then counts up. A reader copies the newest slot and believes
 /// it if the count is still the same: had the writer begun to fill that slot again, the count would have moved first.
-/// A writer that dies in the middle leaves the count, and so the newest whole state, as it was.
+/// A writer that dies in the middle leaves the count, and so the newest whole state, as it was. The checksum is for what
+/// nobody stored: bits that changed by themselves.
 enum StatusPage {
   static let errorBytes = 256
   private static let countOffset = QueueLayout.statusOffset
@@ -74,57 +75,82 @@ enum StatusPage {
   private static let fixedWords = 11
   private static func slot(_ count: UInt64) -> Int { 2048 + Int(count & 1) * slotBytes }
 
-  static func publish(_ status: DaemonStatus, in mapping: borrowing SharedMapping) {
-    let count = mapping.loadRelaxed(countOffset) &+ 1
-    let slot = slot(count)
-    var text = ByteBuffer(capacity: errorBytes)
-    for character in status.redisError {
-      guard text.count + character.utf8.count <= errorBytes else { break }
-      text.append(utf8: String(character))
-    }
+  static func publish(_ status: DaemonStatus, in file: borrowing QueueFile) {
+    var slot = ByteBuffer(capacity: slotBytes)
+    let fixed: InlineArray<11, UInt64> = [
+      status.pid, status.version, status.startedAt, status.heartbeatAt, status.isStopped ? 1 : 0,
+      UInt64(status.redis.rawValue), status.redisSince, status.received, status.published, status.lost,
+      UInt64(kept(status.redisError).utf8.count),
+    ]
+    for index in fixed.indices { append(fixed[index], to: &slot) }
+    slot.append(utf8: kept(status.redisError))
+    while slot.count & 7 != 0 { slot.append(0) }
+    var checksum = CRC32C()
+    checksum.update(slot.readable)
+    let count = file.mapping.loadRelaxed(countOffset) &+ 1
+    let place = Self.slot(count)
     // Release: pairs with the acquire fence in `read`: who sees a word stored below, sees the count before it.
     atomicMemoryFence(ordering: .releasing)
-    let fixed: InlineArray<12, UInt64> = [
-      UInt64(fixedWords), status.pid, status.version, status.startedAt, status.heartbeatAt, status.isStopped ? 1 : 0,
-      UInt64(status.redis.rawValue), status.redisSince, status.received, status.published, status.lost,
-      UInt64(text.count),
-    ]
-    for index in fixed.indices { mapping.storeRelaxed(fixed[index], slot + index * 8) }
-    mapping.storeRelaxed(text.readable, slot + fixed.count * 8)
+    file.mapping.storeRelaxed(UInt64(fixedWords) | UInt64(checksum.value) << 32, place)
+    file.mapping.storeRelaxed(slot.readable, place + 8)
     // Release: pairs with the acquire in `read`.
-    mapping.storeReleasing(count, countOffset)
+    file.mapping.storeReleasing(count, countOffset)
+  }
+
+  /// As many whole characters of a text as there is room for.
+  private static func kept(_ text: String) -> String {
+    var kept = ""
+    for character in text {
+      guard kept.utf8.count + character.utf8.count <= errorBytes else { break }
+      kept.append(character)
+    }
+    return kept
+  }
+
+  private static func append(_ word: UInt64, to buffer: inout ByteBuffer) {
+    for shift in stride(from: UInt64(0), to: 64, by: 8) { buffer.append(UInt8(truncatingIfNeeded: word >> shift)) }
   }
 
   /// The newest state, or nil where no daemon has published one that this program understands.
-  static func read(_ mapping: borrowing SharedMapping) -> DaemonStatus? {
+  static func read(_ file: borrowing QueueFile) -> DaemonStatus? {
+    var copy = ByteBuffer(capacity: slotBytes)
     // The daemon publishes a few times a second at most; it cannot overtake this loop often.
     for _ in 0..<1000 {
-      let count = mapping.loadAcquiring(countOffset)
+      // Acquire: pairs with the release in `publish`.
+      let count = file.mapping.loadAcquiring(countOffset)
       guard count > 0 else { return nil }
-      let slot = slot(count)
-      var copy = ByteBuffer(capacity: slotBytes)
+      copy.removeAll()
       _ = unsafe copy.fill(reserving: slotBytes) { target in
-        unsafe mapping.loadRelaxed(into: .init(rebasing: target[..<slotBytes]), slot)
+        unsafe file.mapping.loadRelaxed(into: .init(rebasing: target[..<slotBytes]), slot(count))
         return slotBytes
       }
+      // Pairs with the release fence in `publish`: had a word of a later state been copied, the count would differ.
       atomicMemoryFence(ordering: .acquiring)
-      if mapping.loadRelaxed(countOffset) == count { return decode(copy.readable) }
+      if file.mapping.loadRelaxed(countOffset) == count {
+        return decode(copy.readable, isChecked: file.version >= 2)
+      }
     }
     return nil
   }
 
-  private static func decode(_ bytes: borrowing Span<UInt8>) -> DaemonStatus? {
+  /// - Parameter isChecked: whether the slot has a checksum; since version 2 of the file.
+  private static func decode(_ bytes: borrowing Span<UInt8>, isChecked: Bool) -> DaemonStatus? {
     func stored(_ index: Int) -> UInt64 {
       (0..<8).reduce(0) { $0 | UInt64(bytes[index * 8 + $1]) << UInt64($1 * 8) }
     }
-    let count = stored(0)
-    guard count > 0, count < UInt64(slotBytes / 8) else { return nil }
+    let count = Int(stored(0) & 0xFFFF_FFFF)
+    guard count > 0, count < slotBytes / 8 else { return nil }
     /// Counted from the word behind the first; 0 where the writer knew of none.
-    func word(_ index: Int) -> UInt64 { index < Int(count) ? stored(index + 1) : 0 }
-    let text = Int(count + 1) * 8
-    guard let redis = UInt8(exactly: word(5)).flatMap(RedisState.init(rawValue:)), word(10) <= UInt64(errorBytes),
-      Int(word(10)) <= bytes.count - text
-    else { return nil }
+    func word(_ index: Int) -> UInt64 { index < count ? stored(index + 1) : 0 }
+    let text = (count + 1) * 8
+    guard word(10) <= UInt64(errorBytes), Int(word(10)) <= bytes.count - text else { return nil }
+    let end = text + Int(word(10))
+    if isChecked {
+      var checksum = CRC32C()
+      checksum.update(bytes.extracting(8..<min((end + 7) & ~7, bytes.count)))
+      guard UInt64(checksum.value) == stored(0) >> 32 else { return nil }
+    }
+    guard let redis = UInt8(exactly: word(5)).flatMap(RedisState.init(rawValue:)) else { return nil }
     var status = DaemonStatus(pid: word(0), version: word(1), startedAt: word(2), heartbeatAt: word(3))
     status.isStopped = word(4) & 1 != 0
     status.redis = redis
@@ -132,12 +158,12 @@ enum StatusPage {
     status.received = word(7)
     status.published = word(8)
     status.lost = word(9)
-    status.redisError = String(repairing: bytes.extracting(text..<text + Int(word(10))))
+    status.redisError = String(repairing: bytes.extracting(text..<end))
     return status
   }
 }
 
 extension RingReader {
   /// What the daemon last said of itself; nil where none ever did.
-  package var daemonStatus: DaemonStatus? { StatusPage.read(file.mapping) }
+  package var daemonStatus: DaemonStatus? { StatusPage.read(file) }
 }

@@ -33,10 +33,11 @@ struct Survey {
 
   init(of file: borrowing QueueFile) throws(QueueError) {
     let (oldest, published) = try file.bounds()
-    var copy = RecordCopy()
+    var window = RecordWindow()
     self.oldest = oldest
     end = oldest
-    while end < published, let header = (try? copy.load(file, at: end, published: published)) ?? nil,
+    while published - end >= UInt64(RecordLayout.smallest),
+      let header = (try? window.header(at: end, in: file, published: published)) ?? nil,
       nextSequence == nil || header.sequence == nextSequence
     {
       nextSequence = header.nextSequence
@@ -48,7 +49,7 @@ struct Survey {
     var following: RecordHeader?
     var newest: RecordHeader?
     while let before = file.startOfRecord(endingAt: start, oldest: oldest),
-      let header = (try? copy.load(file, at: before, published: start)) ?? nil,
+      let header = (try? window.header(at: before, in: file, published: start)) ?? nil,
       UInt64(RecordLayout.recordBytes(payload: header.length)) == start - before,
       following == nil || header.nextSequence == following?.sequence
     {

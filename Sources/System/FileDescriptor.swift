@@ -13,6 +13,8 @@ package struct FileStatus: Sendable {
   /// Nanoseconds since the Unix epoch.
   package let modified: UInt64
 
+  /// Tells this file from every other that exists as long as it does.
+  package var identity: FileIdentity { FileIdentity(device: device, inode: inode) }
   package var isRegular: Bool { mode & 0o170000 == 0o100000 }
   package var isFolder: Bool { mode & 0o170000 == 0o040000 }
 
@@ -27,6 +29,12 @@ package struct FileStatus: Sendable {
     let (nanoseconds, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
     modified = overflow ? .max : nanoseconds &+ UInt64(clamping: raw.st_mtim.tv_nsec)
   }
+}
+
+/// Which file it is, whatever its name: no other has the same while it is open or mapped somewhere.
+package struct FileIdentity: Equatable, Sendable {
+  package let device: UInt64
+  package let inode: UInt64
 }
 
 /// The outcome of a read or write that never waits.
@@ -107,6 +115,12 @@ package struct FileDescriptor: ~Copyable {
   package func isWritable() -> Bool {
     var request = pollfd(fd: raw, events: Int16(POLLOUT), revents: 0)
     return unsafe poll(&request, 1, 0) != 0
+  }
+
+  /// Whether nobody is left who could read what is written here (poll(2) says so of pipes and sockets, POLLERR).
+  package func isAbandoned() -> Bool {
+    var request = pollfd(fd: raw, events: 0, revents: 0)
+    return unsafe poll(&request, 1, 0) > 0 && request.revents & Int16(POLLERR) != 0
   }
 
   /// Writes all of `bytes`, waiting (with poll(2)) where the descriptor does not block.

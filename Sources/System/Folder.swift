@@ -98,6 +98,15 @@ package struct Folder: ~Copyable {
     }
   }
 
+  /// Which file has the name; nil where none has.
+  package func identity(of name: String) throws(SystemError) -> FileIdentity? {
+    do {
+      return try status(of: name).identity
+    } catch  where error.code == ENOENT {
+      return nil
+    }
+  }
+
   package func status(of name: String) throws(SystemError) -> FileStatus {
     let raw = descriptor.raw
     var status = stat()

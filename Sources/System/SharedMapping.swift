@@ -14,6 +14,8 @@ package struct SharedMapping: ~Copyable {
   @usableFromInline let base: UnsafeMutableRawPointer
   /// The mapped length in bytes.
   @usableFromInline package let byteCount: Int
+  /// Whether the memory is unmapped with this value.
+  @usableFromInline let isOwner: Bool
 
   /// Maps the first `byteCount` bytes of `file`, which must have them: touching a page past the end of the file is
   /// SIGBUS.
@@ -28,78 +30,142 @@ package struct SharedMapping: ~Copyable {
     }
     unsafe base = address
     self.byteCount = byteCount
+    isOwner = true
   }
 
-  deinit { unsafe munmap(base, byteCount) }
+  /// The same memory once more, for a second user in this process; whoever mapped it keeps it mapped for as long.
+  package init(aliasing other: borrowing SharedMapping) {
+    unsafe base = other.base
+    byteCount = other.byteCount
+    isOwner = false
+  }
+
+  deinit { if isOwner { unsafe munmap(base, byteCount) } }
+
+  // MARK: - Single words
 
   @inlinable @inline(__always)
   func word(_ offset: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
-    precondition(offset >= 0 && offset & 7 == 0 && offset < byteCount &- 7, "a word outside the mapping")
+    precondition(offset >= 0 && offset & 7 == 0 && offset <= byteCount &- 8, "a word outside the mapping")
     return unsafe (base + offset).assumingMemoryBound(to: Atomic<UInt64>.self)
   }
 
   @inlinable package func loadRelaxed(_ offset: Int) -> UInt64 {
-    unsafe word(offset).pointee.load(ordering: .relaxed)
+    #if STEPS
+      Steps.reached(.load(offset))
+    #endif
+    return unsafe word(offset).pointee.load(ordering: .relaxed)
   }
 
   @inlinable package func loadAcquiring(_ offset: Int) -> UInt64 {
-    unsafe word(offset).pointee.load(ordering: .acquiring)
+    #if STEPS
+      Steps.reached(.load(offset))
+    #endif
+    return unsafe word(offset).pointee.load(ordering: .acquiring)
   }
 
   @inlinable package func storeRelaxed(_ value: UInt64, _ offset: Int) {
+    #if STEPS
+      Steps.reached(.store(offset))
+    #endif
     unsafe word(offset).pointee.store(value, ordering: .relaxed)
   }
 
   @inlinable package func storeReleasing(_ value: UInt64, _ offset: Int) {
+    #if STEPS
+      Steps.reached(.store(offset))
+    #endif
     unsafe word(offset).pointee.store(value, ordering: .releasing)
   }
 
   /// Adds `value` (wrapping) and answers the value before; acquires and releases.
   package func add(_ value: UInt64, _ offset: Int) -> UInt64 {
-    unsafe word(offset).pointee.wrappingAdd(value, ordering: .acquiringAndReleasing).oldValue
+    #if STEPS
+      Steps.reached(.exchange(offset))
+    #endif
+    return unsafe word(offset).pointee.wrappingAdd(value, ordering: .acquiringAndReleasing).oldValue
   }
 
   /// Stores `desired` where `expected` stands; acquires and releases.
   package func compareExchange(
     _ expected: UInt64, with desired: UInt64, _ offset: Int
   ) -> (exchanged: Bool, original: UInt64) {
-    unsafe word(offset).pointee.compareExchange(
+    #if STEPS
+      Steps.reached(.exchange(offset))
+    #endif
+    return unsafe word(offset).pointee.compareExchange(
       expected: expected, desired: desired, ordering: .acquiringAndReleasing)
   }
 
-  /// Stores `bytes` as relaxed words from `offset` on; the last word is filled up with zeros.
-  package func storeRelaxed(_ bytes: borrowing Span<UInt8>, _ offset: Int) {
-    let count = bytes.count
-    guard count > 0 else { return }
-    precondition(offset >= 0 && offset & 7 == 0 && offset <= byteCount - (count + 7) & ~7, "words outside the mapping")
-    unsafe bytes.withUnsafeBytes { source in
-      let words = unsafe (base + offset).assumingMemoryBound(to: Atomic<UInt64>.self)
-      let whole = count >> 3
-      for index in 0..<whole {
-        let word = unsafe source.loadUnaligned(fromByteOffset: index &<< 3, as: UInt64.self)
-        unsafe words[index].store(word, ordering: .relaxed)
-      }
-      guard count & 7 != 0 else { return }
-      var last: UInt64 = 0
-      for index in whole &<< 3..<count {
-        last |= unsafe UInt64(source[index]) << UInt64((index & 7) << 3)
-      }
-      unsafe words[whole].store(last, ordering: .relaxed)
+  // MARK: - Runs of words
+
+  /// `count` words from `offset` on, checked once.
+  @inlinable @inline(__always)
+  func words(_ offset: Int, _ count: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
+    precondition(
+      offset >= 0 && offset & 7 == 0 && offset <= byteCount && count <= (byteCount &- offset) >> 3,
+      "words outside the mapping")
+    return unsafe (base + offset).assumingMemoryBound(to: Atomic<UInt64>.self)
+  }
+
+  /// Stores `values` as relaxed words from `offset` on, in order.
+  @inlinable @inline(__always)
+  package func storeRelaxed<let count: Int>(_ values: InlineArray<count, UInt64>, _ offset: Int) {
+    let target = unsafe words(offset, count)
+    for index in values.indices {
+      #if STEPS
+        Steps.reached(.store(offset + index * 8))
+      #endif
+      unsafe target[index].store(values[index], ordering: .relaxed)
     }
   }
 
-  /// Loads `target.count` bytes as relaxed words from `offset` on. `target.count` must be a multiple of 8.
+  /// Stores `bytes` as relaxed words from `offset` on, in order; the last word is filled up with zeros.
+  @inlinable
+  package func storeRelaxed(_ bytes: borrowing Span<UInt8>, _ offset: Int) {
+    let count = bytes.count
+    let whole = count >> 3
+    let target = unsafe words(offset, (count &+ 7) >> 3)
+    unsafe bytes.withUnsafeBytes { source in
+      for index in 0..<whole {
+        #if STEPS
+          Steps.reached(.store(offset + index * 8))
+        #endif
+        let word = unsafe source.loadUnaligned(fromByteOffset: index &<< 3, as: UInt64.self)
+        unsafe target[index].store(word, ordering: .relaxed)
+      }
+      let rest = count & 7
+      guard rest != 0 else { return }
+      var last: UInt64 = 0
+      if whole > 0 {
+        // The last eight bytes, without those that stand in the word before.
+        last = unsafe source.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self) &>> UInt64((8 &- rest) &* 8)
+      } else {
+        for index in 0..<rest { last |= unsafe UInt64(source[index]) &<< UInt64(index &* 8) }
+      }
+      #if STEPS
+        Steps.reached(.store(offset + whole * 8))
+      #endif
+      unsafe target[whole].store(last, ordering: .relaxed)
+    }
+  }
+
+  /// Loads `target.count` bytes, a multiple of 8, as relaxed words from `offset` on, in order.
+  @inlinable
   package func loadRelaxed(into target: UnsafeMutableRawBufferPointer, _ offset: Int) {
-    let count = target.count
-    precondition(
-      count & 7 == 0 && offset >= 0 && offset & 7 == 0 && count <= byteCount && offset <= byteCount - count,
-      "words outside the mapping")
-    let words = unsafe (base + offset).assumingMemoryBound(to: Atomic<UInt64>.self)
-    for index in 0..<count >> 3 {
-      let word = unsafe words[index].load(ordering: .relaxed)
+    let count = target.count >> 3
+    precondition(target.count & 7 == 0, "a run of whole words")
+    let source = unsafe words(offset, count)
+    for index in 0..<count {
+      #if STEPS
+        Steps.reached(.load(offset + index * 8))
+      #endif
+      let word = unsafe source[index].load(ordering: .relaxed)
       unsafe target.storeBytes(of: word, toByteOffset: index &<< 3, as: UInt64.self)
     }
   }
+
+  // MARK: - Sleeping and waking
 
   /// Sleeps while the low half of the word at `offset` is `expected`, at most `nanoseconds` (nil: without end).
   /// Returns when woken, when the word differs, on a signal and in time: the caller looks again in each case.

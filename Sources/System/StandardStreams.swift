@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// What every program does with its three standard descriptors before anything else.
@@ -30,6 +31,15 @@ package enum StandardStreams {
       _ = unsafe Glibc.write(2, text.utf8Start, text.utf8CodeUnitCount)
       _exit(65)
     }
+  }
+
+  /// Whether somebody sits at the other end of `descriptor`.
+  package static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
+
+  /// How many columns the terminal at `descriptor` has; nil where it is none, or does not say.
+  package static func terminalColumns(_ descriptor: Int32) -> Int? {
+    let columns = clinux_terminal_columns(descriptor)
+    return columns > 0 ? Int(columns) : nil
   }
 
   /// Writing to a pipe or socket that nobody reads gives EPIPE instead of ending the process.

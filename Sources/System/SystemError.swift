@@ -25,6 +25,12 @@ package struct SystemError: Error, Equatable, CustomStringConvertible {
   /// Whether the system refused for want of rights (EACCES, EPERM).
   package var isRefusal: Bool { code == EACCES || code == EPERM }
 
+  /// Whether what was asked for does not exist (ENOENT).
+  package var isMissing: Bool { code == ENOENT }
+
+  /// Whether nobody reads any more what was to be written (EPIPE).
+  package var isBrokenPipe: Bool { code == EPIPE }
+
   package var description: String {
     subject.isEmpty ? "\(reason) (\(call))" : "\(subject): \(reason) (\(call))"
   }
@@ -36,6 +42,9 @@ package struct SystemError: Error, Equatable, CustomStringConvertible {
 package func systemCall<Result: FixedWidthInteger & SignedInteger>(
   _ name: StaticString, _ subject: @autoclosure () -> String = "", _ body: () -> Result
 ) throws(SystemError) -> Result {
+  #if STEPS
+    Steps.reached(.call(String(describing: name)))
+  #endif
   while true {
     let result = body()
     if result >= 0 { return result }

@@ -45,6 +45,37 @@ package struct Arguments: Sendable {
     return number
   }
 
+  /// The option's value, a time in seconds, whole or decimal, in nanoseconds; nil where the option was not given.
+  ///
+  /// - Parameter most: the longest, in seconds; 0 is the shortest.
+  /// - Throws: `usage` where it is anything else or longer.
+  package func duration(_ option: Option, atMost most: UInt64) throws(Failure) -> UInt64? {
+    guard let bytes = values[option.name] ?? nil else { return nil }
+    guard let nanoseconds = Decimal.nanoseconds(ofSeconds: bytes.span), nanoseconds <= .seconds(most) else {
+      throw Failure(
+        .usage, "--\(option.name) cannot be \(Program.quoted(bytes))",
+        why: "expected seconds from 0 to \(most), such as 30 or 0.5")
+    }
+    return nanoseconds
+  }
+
+  /// The operand as a strict decimal.
+  ///
+  /// - Parameter name: what the help calls it.
+  /// - Precondition: there is such an operand (the parser has counted them).
+  /// - Throws: `usage` where it is anything else or outside `range`.
+  package func integer(
+    ofOperand index: Int, called name: String, in range: ClosedRange<UInt64>
+  ) throws(Failure) -> UInt64 {
+    let operand = operands[index]
+    guard let number = Decimal.unsigned(operand.span), range.contains(number) else {
+      throw Failure(
+        .usage, "\(name) cannot be \(Program.quoted(operand))",
+        why: "expected a whole number from \(range.lowerBound) to \(range.upperBound)")
+    }
+    return number
+  }
+
   /// The operand as text.
   ///
   /// - Parameter name: what the help calls it.

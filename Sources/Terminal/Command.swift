@@ -129,10 +129,14 @@ package struct Program: Sendable {
   package let commands: [Command]
   /// The command that is meant where none is named.
   package let defaultCommand: String?
+  /// What helps who gave an unknown option, where not the help: one that takes texts says how a dash gets into one.
+  package let optionAdvice: String?
 
   /// - Precondition: there is a command; names are unique; an option that several commands have takes the same
   ///   value in all of them.
-  package init(_ name: String, _ summary: String, commands: [Command], defaultCommand: String? = nil) {
+  package init(
+    _ name: String, _ summary: String, commands: [Command], defaultCommand: String? = nil, optionAdvice: String? = nil
+  ) {
     precondition(!commands.isEmpty, "a program without a command")
     precondition(commands.count == 1 || commands.allSatisfy { $0.name != nil }, "a command without a name")
     var arities: [String: Option.Value] = [:]
@@ -144,6 +148,7 @@ package struct Program: Sendable {
     self.summary = summary
     self.commands = commands
     self.defaultCommand = defaultCommand
+    self.optionAdvice = optionAdvice
   }
 
   /// The one command of a program without command words.

@@ -108,9 +108,7 @@ extension Program {
   }
 
   private func unknownOption(_ word: [UInt8], why: String?) -> Failure {
-    Failure(
-      .usage, "unknown option \(Self.quoted(word))", why: why,
-      whatToDo: "put -- before a text that begins with -, or give - and pass the text on stdin")
+    usage("unknown option \(Self.quoted(word))", why: why, whatToDo: optionAdvice)
   }
 
   private func usage(

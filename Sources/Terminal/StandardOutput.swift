@@ -19,15 +19,28 @@ package struct StandardOutput: ~Copyable {
   /// - Throws: `inputOutput` where not all of it was taken: the disk is full (ENOSPC), the pipe is closed (EPIPE),
   ///   there is no standard output (EBADF). The buffer is then still full.
   package mutating func write() throws(Failure) {
-    guard !buffer.isEmpty else { return }
-    do {
-      let duplicate = try FileDescriptor(duplicating: descriptor)
-      try duplicate.writeAll(buffer.readable)
-      try duplicate.close()
-    } catch {
-      throw Failure(.inputOutput, "cannot write the output", why: error.reason)
+    do throws(SystemError) { try writeAll() } catch { throw Self.failure(error) }
+  }
+
+  /// As `write`, but it is no fault where nobody reads it any more (`tail | head`): false then.
+  package mutating func writeWhileRead() throws(Failure) -> Bool {
+    do throws(SystemError) { try writeAll() } catch {
+      guard error.isBrokenPipe else { throw Self.failure(error) }
+      return false
     }
+    return true
+  }
+
+  private mutating func writeAll() throws(SystemError) {
+    guard !buffer.isEmpty else { return }
+    let duplicate = try FileDescriptor(duplicating: descriptor)
+    try duplicate.writeAll(buffer.readable)
+    try duplicate.close()
     buffer.removeAll()
+  }
+
+  private static func failure(_ error: SystemError) -> Failure {
+    Failure(.inputOutput, "cannot write the output", why: error.reason)
   }
 }
 
@@ -43,11 +56,23 @@ package struct StandardError: Sendable {
   }
 
   /// Writes one line, made harmless for a terminal.
-  package func note(_ text: String) {
+  package func note(_ text: String) { write("", .plain, text) }
+
+  package func warning(_ text: String) { write("warning: ", .warning, text) }
+
+  package func failure(_ failure: Failure) { write("", .alarm, failure.line) }
+
+  /// - Parameter ink: where a person sees it, of the word that says what it is, or of the whole where there is none.
+  private func write(_ word: StaticString, _ ink: Style.Ink, _ text: String) {
+    let style = Style.of(descriptor)
+    let harmless = DisplayText.harmless(text)
     var line = ByteBuffer(capacity: 256)
     line.append(utf8: program)
     line.append(": ")
-    line.append(utf8: DisplayText.harmless(text))
+    style.paint(ink, &line) { line in
+      if word.utf8CodeUnitCount > 0 { line.append(word) } else { line.append(utf8: harmless) }
+    }
+    if word.utf8CodeUnitCount > 0 { line.append(utf8: harmless) }
     line.append(UInt8(ascii: "\n"))
     do {
       let duplicate = try FileDescriptor(duplicating: descriptor)
@@ -56,8 +81,4 @@ package struct StandardError: Sendable {
       // Nowhere is left to say it.
     }
   }
-
-  package func warning(_ text: String) { note("warning: " + text) }
-
-  package func failure(_ failure: Failure) { note(failure.line) }
 }

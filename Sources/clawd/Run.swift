@@ -131,17 +131,27 @@ private func openQueue(
   case .replaced(let aside):
     log(.error, "nothing in the queue could be read any more: it was kept as \(aside), and a new one made")
   }
+  switch writer.rebuilding {
+  case .notNeeded: break
+  case .done(let capacity, let version, let dropped):
+    let change =
+      capacity == writer.capacity
+      ? "brought the queue from format \(version) to \(QueueLayout.version)"
+      : "the queue has \(writer.capacity) bytes now instead of \(capacity)"
+    log(.notice, "\(change); \(dropped == 0 ? "all of it was kept" : "the oldest \(dropped) numbers did not fit")")
+  case .failed(let error):
+    log(
+      .warning,
+      "queue_bytes is \(settings.queueBytes), but this queue has \(writer.capacity) and is used as it is: \(error)")
+  }
   guard writer.largestPayload >= settings.maxMessageBytes + Limits.receivedSlack else {
     throw Failure(
       .configuration, "max_message_bytes is \(settings.maxMessageBytes)",
-      why: "the queue \(writer.path) was made with \(writer.capacity) bytes and takes messages of "
+      why: "the queue \(writer.path) has \(writer.capacity) bytes and takes messages of "
         + "\(writer.largestPayload - Limits.receivedSlack)",
-      whatToDo: "lower max_message_bytes, or read what is in the queue, stop clawd and move the file away")
+      whatToDo: "lower max_message_bytes, or make room for a queue of queue_bytes and start clawd again")
   }
   prepareCursors(state, writer, log)
-  if writer.capacity != UInt64(settings.queueBytes) {
-    log(.warning, "queue_bytes is \(settings.queueBytes), but this queue was made with \(writer.capacity) and stays so")
-  }
   return writer
 }
 

@@ -13,33 +13,31 @@ private let columnsShown = 80
 func check(_ session: borrowing Session) throws(Failure) -> ExitCode {
   var consumer = try session.consumer(marking: false)
   var output = StandardOutput()
+  let asJSON = session.arguments.has(Options.json)
+  // One more than are shown tells whether there are more.
+  let linesKept = asJSON ? 0 : linesShown + 1
+  let style = Style.of(1)
+  var lines = MessageLines(columns: min(StandardStreams.terminalColumns(1) ?? columnsShown, columnsShown), style: style)
   var messages = 0
   var losses = 0
   var lost: UInt64 = 0
-  var lines: [String] = []
   do {
     while let entry = try consumer.nextEntry() {
-      let line: String
       switch entry {
       case .message(let sequence):
         messages += 1
-        guard lines.count <= linesShown else { continue }
-        line = try describe(consumer.payload, sequence)
+        if lines.count < linesKept { lines.add(consumer.payload, sequence) }
       case .loss(let sequence, let count, let reason):
         losses += 1
-        lost += count
-        guard lines.count <= linesShown else { continue }
-        line = "\(sequence)  \(count == 0 ? "messages" : "\(count)") lost: \(reason.name)"
+        lost = lost.addingReportingOverflow(count).overflow ? .max : lost + count
+        if lines.count < linesKept { lines.addLoss(sequence, count: count, reason) }
       }
-      lines.append(DisplayText.cut(line, columns: columnsShown))
     }
-  } catch let error as InboxError {
+  } catch {
     guard messages + losses > 0, let damage = error.damage else { throw Failure(error) }
     session.notes.warning("nothing more can be read behind this: \(Failure(damage).line)")
-  } catch {
-    throw Failure(.badData, "\(error)")
   }
-  if session.arguments.has(Options.json) {
+  if asJSON {
     var json = JSONWriter()
     json.beginObject(&output.buffer)
     json.name("new", &output.buffer)
@@ -51,12 +49,15 @@ func check(_ session: borrowing Session) throws(Failure) -> ExitCode {
   } else {
     let total = messages + losses
     var summary = messages == 0 ? "no new messages" : counted(messages, "new message")
-    if losses > 0 { summary += ", \(lost > 0 ? "\(lost) " : "")lost" }
+    if losses > 0 { summary += lost > 0 ? ", \(lost) lost" : ", some lost" }
     if total > 0 { summary += " (read with: clawq get\(session.readerFlags))" }
     output.buffer.append(utf8: summary + "\n")
     let isCut = total > linesShown
-    for line in lines.prefix(isCut ? linesShown - 1 : linesShown) { output.buffer.append(utf8: line + "\n") }
-    if isCut { output.buffer.append(utf8: "… and \(total - linesShown + 1) more\n") }
+    lines.write(first: isCut ? linesShown - 1 : linesShown, to: &output.buffer)
+    if isCut {
+      style.paint(.dim, &output.buffer) { $0.append(utf8: "… and \(total - linesShown + 1) more") }
+      output.buffer.append("\n")
+    }
   }
   try output.write()
   try session.complain(consumer)
@@ -72,20 +73,4 @@ extension Session {
     if arguments.has(Options.unfiltered) { flags += " --unfiltered" }
     return DisplayText.harmless(flags)
   }
-}
-
-/// One message on one line: number, time sent, sender, text.
-private func describe(_ object: borrowing Span<UInt8>, _ sequence: UInt64) throws(MessageFault) -> String {
-  let members = try MessageMembers.find(in: object)
-  let from = JSONString.decode(object.extracting(members.from.content))
-  let text = JSONString.decode(object.extracting(members.text.content))
-  var to = ""
-  if let value = members.to { to = " → " + JSONString.decode(object.extracting(value.content)) }
-  var time = ""
-  if let ts = members.ts, ts.kind == .number, let seconds = JSONNumber.double(object.extracting(ts.range)),
-    seconds >= 0, seconds < 18_000_000_000
-  {
-    time = LocalTime(unixNanoseconds: UInt64(seconds) * 1_000_000_000).text + "  "
-  }
-  return "\(sequence)  \(time)\(from)\(to): \(text)"
 }

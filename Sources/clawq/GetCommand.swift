@@ -3,7 +3,7 @@ import Inbox
 import Ring
 import Terminal
 
-/// What `get` was asked for.
+/// What `get` and `wait` were asked for.
 struct GetRequest {
   /// Where the reading begins and ends.
   enum Range {
@@ -39,10 +39,8 @@ func get(_ request: GetRequest, _ session: borrowing Session) throws(Failure) ->
   var consumer = try session.consumer(marking: request.marks)
   var output = StandardOutput()
   let batch: Batch
-  var left = 0
-  var damage: QueueError?
+  var end = UInt64.max
   do throws(InboxError) {
-    var end = UInt64.max
     switch request.range {
     case .new: break
     case .from(let sequence): try consumer.seek(to: sequence)
@@ -52,44 +50,39 @@ func get(_ request: GetRequest, _ session: borrowing Session) throws(Failure) ->
       try consumer.seek(to: last?.start ?? 1)
     }
     batch = try consumer.collect(request.limits, request.format, until: end, to: &output.buffer)
-    damage = batch.damage
-    do throws(InboxError) {
-      if damage == nil {
-        let rest = try consumer.countRest(until: end)
-        left = rest.messages + rest.losses
-      }
-    } catch {
-      guard !batch.isEmpty, error.damage != nil else { throw error }
-      damage = error.damage
-    }
   } catch {
     throw Failure(error)
   }
-  try output.write()
-  if request.marks { try mark(batch, consumer) }
-  if let damage { session.notes.warning("nothing more can be read behind this: \(Failure(damage).line)") }
-  if left > 0 { session.notes.note("\(left) more\(request.marks ? ": run clawq get again" : "")") }
-  try session.complain(consumer)
+  try deliver(batch, &output, until: end, marks: request.marks, &consumer, session)
   return session.exitCode(messages: batch.messages, losses: batch.losses)
 }
 
-/// Marks everything read that is in the queue now.
-func clear(_ session: borrowing Session) throws(Failure) -> ExitCode {
-  var consumer = try session.consumer(marking: true)
-  let rest: Batch
-  do { rest = try consumer.countRest() } catch { throw Failure(error) }
-  var output = StandardOutput()
-  output.buffer.append(utf8: "marked \(counted(rest.messages, "message")) read")
-  if rest.lost > 0 { output.buffer.append(utf8: "; \(rest.lost) lost") }
-  output.buffer.append("\n")
+/// Writes out what was collected, marks it read, and says what a person should know besides.
+func deliver(
+  _ batch: Batch, _ output: inout StandardOutput, until end: UInt64 = .max, marks: Bool, _ consumer: inout Consumer,
+  _ session: borrowing Session
+) throws(Failure) {
+  var left = Remainder.exactly(0)
+  var damage = batch.damage
+  if damage == nil {
+    do { left = try consumer.remainder(until: end) } catch {
+      guard !batch.isEmpty, error.damage != nil else { throw Failure(error) }
+      damage = error.damage
+    }
+  }
   try output.write()
-  try mark(rest, consumer)
+  if marks { try mark(batch, consumer) }
+  if let damage { session.notes.warning("nothing more can be read behind this: \(Failure(damage).line)") }
+  let advice = marks ? ": run clawq get\(session.readerFlags) again" : ""
+  switch left {
+  case .exactly(0): break
+  case .exactly(let count): session.notes.note("\(count) more\(advice)")
+  case .atLeast(0): session.notes.note("perhaps more\(advice)")
+  case .atLeast(let count): session.notes.note("at least \(count) more\(advice)")
+  }
   try session.complain(consumer)
-  return .success
 }
 
-private func mark(_ batch: Batch, _ consumer: borrowing Consumer) throws(Failure) {
+func mark(_ batch: Batch, _ consumer: borrowing Consumer) throws(Failure) {
   do { try consumer.commit(batch) } catch { throw Failure(error) }
 }
-
-func counted(_ count: Int, _ thing: String) -> String { "\(count) \(thing)\(count == 1 ? "" : "s")" }

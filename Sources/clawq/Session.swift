@@ -13,6 +13,8 @@ enum Options {
   static let unfiltered = Option(flag: "unfiltered", help: "everything, also what is for others or by oneself")
   static let exitCode = Option(flag: "exit-code", help: "exit 1 where nothing is new, 3 where messages were lost")
   static let json = Option(flag: "json", help: "print JSON")
+  static let timeout = Option("timeout", "S", help: "at most S seconds, whole or decimal (else 60); 0: look once")
+  static let last = Option("last", "N", help: "the last N messages first (else 10)")
   static let all = Option(flag: "all", help: "everything, however much")
   static let max = Option("max", "N", help: "at most N messages")
   static let lines = Option(flag: "lines", help: "one JSON object a line instead of an array")
@@ -42,33 +44,39 @@ struct Session: ~Copyable {
     consumerName = (consumer ?? agent)?.text ?? Cursor.defaultName
   }
 
-  /// Opens the queue for the consumer.
+  /// Opens the queue for the consumer, and says so where nobody knows it yet.
   ///
   /// - Parameter marking: whether its cursor may be made and moved.
   func consumer(marking: Bool) throws(Failure) -> Consumer {
-    let access: Consumer.Access =
-      marking ? .readWrite(file: state.filePermissions, folder: state.folderPermissions) : .readOnly
     let consumer: Consumer
-    do {
-      consumer = try Consumer.open(
-        identity, queue: StateFolder.queueFile, cursors: StateFolder.cursorsFolder, in: state.folder, access)
-    } catch {
-      throw Failure(error)
-    }
-    if consumer.mark == nil, identity.cursor != Cursor.defaultName { introduce() }
+    do { consumer = try open(access(marking: marking)) } catch { throw Failure(error) }
+    introduce(consumer)
     return consumer
   }
 
+  func access(marking: Bool) -> Consumer.Access {
+    marking ? .readWrite(file: state.filePermissions, folder: state.folderPermissions) : .readOnly
+  }
+
+  /// - Parameter atEnd: stand behind the newest record.
+  func open(_ access: Consumer.Access, atEnd: Bool = false) throws(InboxError) -> Consumer {
+    try Consumer.open(
+      identity, queue: StateFolder.queueFile, cursors: StateFolder.cursorsFolder, in: state.folder, access,
+      atEnd: atEnd)
+  }
+
   /// A consumer that was never seen may be a mistyped one: say so, and who is known.
-  private func introduce() {
+  func introduce(_ consumer: borrowing Consumer) {
+    guard consumer.mark == nil, identity.cursor != Cursor.defaultName else { return }
     let cursors = try? Folder(StateFolder.cursorsFolder, in: state.folder)
     var known: [String] = []
     switch cursors {
     case .some(let cursors):
-      known = ((try? cursors.names()) ?? []).filter { !$0.hasPrefix(".") && $0 != identity.cursor }.sorted()
+      known = ((try? cursors.names()) ?? []).filter { !$0.hasPrefix(".") && $0 != identity.cursor }
     case .none: break
     }
-    let others = known.isEmpty ? "" : "; known so far: \(known.prefix(20).joined(separator: ", "))"
+    let names = known.map { AgentName(fileName: $0)?.text ?? $0 }.sorted().prefix(20)
+    let others = names.isEmpty ? "" : "; known so far: \(names.joined(separator: ", "))"
     notes.note("\(consumerName) reads here for the first time and begins at the oldest message there is\(others)")
   }
 

@@ -28,6 +28,7 @@ let program = Program(
       exitCodes: [
         .success, .usage, .badData, .noQueue, .inputOutput, .tryLater, .permission, .configuration,
       ])
-  ])
+  ],
+  optionAdvice: "put -- before a text that begins with -, or give - and pass the text on stdin")
 
 program.main { (arguments, notes) throws(Failure) in try send(arguments, notes) }

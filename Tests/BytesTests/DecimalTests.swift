@@ -75,4 +75,17 @@ struct DecimalTests {
     #expect(written { $0.append(decimal: 0 as UInt64, width: 20) } == "00000000000000000000")
     #expect(written { $0.append(decimal: 7 as UInt64, width: 99) } == "00000000000000000007")
   }
+
+  @Test("a time in seconds is whole or has one to nine decimal places")
+  func seconds() {
+    func nanoseconds(_ text: String) -> UInt64? { Decimal.nanoseconds(ofSeconds: Array(text.utf8).span) }
+    for (text, expected) in [
+      ("0", 0), ("5", 5_000_000_000), ("0.5", 500_000_000), ("1.000000001", 1_000_000_001), ("0.0", 0),
+      ("18446744073.709551615", UInt64.max),
+    ] as [(String, UInt64)] { #expect(nanoseconds(text) == expected, "\(text)") }
+    for text in [
+      "", ".", ".5", "5.", "-1", "+1", "1,5", "1.5s", "1.5.5", "1. 5", " 1", "01", "00.5", "0.1234567890", "1e3", "inf",
+      "nan", "18446744073.709551616", "18446744074", "99999999999999999999", "1.-5",
+    ] { #expect(nanoseconds(text) == nil, "\(text)") }
+  }
 }

@@ -1,12 +1,17 @@
 """clawq: what is shown, what is marked read, and when."""
 
+import fcntl
 import json
 import os
+import random
+import signal
 import subprocess
+import threading
+import time
 
 import pytest
 
-from bus import program, wait_until
+from bus import PATIENCE, program, wait_until
 
 
 @pytest.fixture
@@ -220,3 +225,165 @@ def test_status_has_every_key_that_programs_rely_on(filled):
         "outbox": {"new", "stored", "failed", "oldest_s"},
     }.items():
         assert status[name].keys() >= keys
+
+
+def test_a_known_consumer_is_named_as_it_was_given(filled):
+    filled.get("--consumer", "Zoé 2")
+    assert "zoé 2" in filled.clawq("get", "--consumer", "typo").stderr.decode()
+
+
+def test_unknown_options_are_answered_for_a_program_that_takes_no_text(make_node):
+    done = make_node(start=False).run_tail("clawq", "get", "-5")
+    assert done.returncode == 64
+    assert b"--help" in done.stderr and b"stdin" not in done.stderr
+
+
+def test_ack_marks_read_up_to_a_number_and_never_back(filled):
+    done = filled.clawq("ack", 2)
+    assert (done.returncode, done.stdout) == (0, b"marked read up to 2\n")
+    for number in (1, 2):
+        done = filled.clawq("ack", number)
+        assert (done.returncode, done.stdout) == (0, b"already read up to 2\n")
+    assert texts(filled.get()) == TEXTS[2:]
+
+
+def test_ack_refuses_a_number_that_was_not_given(filled):
+    done = filled.clawq("ack", 4)
+    assert done.returncode == 65
+    assert b"3" in done.stderr and done.stdout == b""
+    assert filled.unread() == 3
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "x", "01", "1.0", "99999999999999999999"])
+def test_ack_refuses_what_is_no_number(make_node, number):
+    assert make_node(start=False).run_tail("clawq", "ack", "--", number).returncode == 64
+
+
+def test_ack_counts_as_lost_what_was_lost(make_node, redis_server):
+    node = make_node("ada", {"redis_url": redis_server.url})
+    for payload in ({"from": "bob", "text": "one"}, b"no message", {"from": "bob", "text": "three"}):
+        redis_server.publish(payload)
+    wait_until("all in the queue", lambda: node.status()["total"] == 3)
+    assert node.clawq("ack", 2).returncode == 0
+    status = node.status()
+    assert (status["read"], status["unread"], status["lost"]) == (1, 1, 1)
+
+
+def damage(node, text):
+    """Changes one byte of a message in the queue file."""
+    path = node.state / "queue.ring"
+    with open(path, "r+b") as file:
+        file.seek(file.read().index(text.encode()))
+        file.write(b"X")
+
+
+def test_clear_gets_past_damage(filled):
+    damage(filled, "text 1")
+    assert texts(filled.get()) == TEXTS[:1]
+    assert filled.clawq("get").returncode == 65
+    done = filled.clawq("clear")
+    assert done.returncode == 0
+    assert b"damaged" in done.stderr
+    assert filled.get() == []
+    filled.send("after")
+    assert filled.texts(1) == ["after"]
+
+
+# Several processes with one name, and processes killed anywhere
+
+
+def test_of_several_that_get_at_once_under_one_name_none_passes_anything_by(local_node):
+    count = 400
+    batches = [[] for _ in range(8)]
+    ended = threading.Event()
+    marks = []
+
+    def get(batch):
+        while True:
+            last = ended.is_set()
+            batch.append([message["seq"] for message in local_node.get("--max", "7")])
+            if last and not batch[-1]:
+                return
+
+    def watch():
+        while not ended.is_set():
+            status = local_node.status()
+            marks.append(status["total"] - status["unread"])
+
+    threads = [threading.Thread(target=get, args=(batch,)) for batch in batches] + [threading.Thread(target=watch)]
+    for thread in threads:
+        thread.start()
+    sender = subprocess.run(
+        ["/bin/sh", "-c", f"for i in $(seq {count}); do {program('clawsend')} bob $i {' '.join(map(str, local_node.common))}; done"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=local_node.environment, timeout=4 * PATIENCE,
+    )
+    assert sender.returncode == 0
+    wait_until("all in the queue", lambda: local_node.status()["total"] == count)
+    ended.set()
+    for thread in threads:
+        thread.join()
+    given = [number for batch in batches for numbers in batch for number in numbers]
+    assert set(given) == set(range(1, count + 1))
+    for batch in batches:
+        # To each of the readers the messages come in order, and none twice: what one process marked stays so.
+        numbers = [number for got in batch for number in got]
+        assert numbers == sorted(set(numbers))
+    assert marks == sorted(marks)
+    status = local_node.status()
+    assert (status["total"], status["read"], status["unread"], status["lost"]) == (count, count, 0, 0)
+
+
+def test_a_get_killed_anywhere_loses_nothing(make_node, redis_server):
+    """Every sequence number is delivered, passed over or reported lost by some get that was not killed, or before it was."""
+    seed = int(os.environ.get("OPENCLAW_BUS_TEST_SEED", random.randrange(2**32)))
+    chance = random.Random(seed)
+    node = make_node("ada", {"redis_url": redis_server.url})
+    count, written = 0, {}
+    for _ in range(300):
+        kind = chance.choice(["ours", "ours", "theirs", "no message"])
+        count += 1
+        written[count] = kind
+        if kind == "no message":
+            redis_server.publish(b"no message")
+        else:
+            to = "ada" if kind == "ours" else "carol"
+            redis_server.publish({"from": "bob", "to": to, "text": f"{count} " + "x" * chance.randrange(6000)})
+    wait_until("all in the queue", lambda: node.status()["total"] == count)
+    accounted, killed, cut = {}, 0, 0
+    words = [program("clawq"), "get", "--lines", "--as", "ada", *map(str, node.common)]
+    deadline = time.monotonic() + 4 * PATIENCE
+    while True:
+        assert time.monotonic() < deadline, f"seed {seed}"
+        reading, writing = os.pipe()
+        # Small, so that a batch may have to wait in the middle for its reader.
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+        child = subprocess.Popen(
+            [*words, "--max", str(chance.randrange(1, 6))], stdin=subprocess.DEVNULL, stdout=writing,
+            stderr=subprocess.DEVNULL, env=node.environment,
+        )
+        os.close(writing)
+        with open(reading, "rb", buffering=0) as output:
+            end = chance.choice(["at any time", "in the middle", "in the middle", "by itself"])
+            got = b""
+            if end == "at any time":
+                time.sleep(chance.random() * 0.004)
+            elif end == "in the middle":
+                got = output.read(chance.randrange(1, 2000))
+            if end != "by itself":
+                child.send_signal(signal.SIGKILL)
+            got += output.readall()
+            code = child.wait(timeout=PATIENCE)
+        killed += code != 0
+        # A killed process may have written its last line in part; it has then marked nothing.
+        lines = got.splitlines()[: got.count(b"\n")]
+        cut += not got.endswith(b"\n") and got != b""
+        for entry in map(json.loads, lines):
+            for number in range(entry["seq"], entry["seq"] + entry.get("lost", 1)):
+                accounted[number] = "no message" if "lost" in entry else "ours"
+        if code == 0 and not lines:
+            break
+    ours = {number: kind for number, kind in written.items() if kind != "theirs"}
+    assert accounted == ours, f"seed {seed}, {killed} killed"
+    assert killed > 0 and cut > 0, f"seed {seed}"
+    status = json.loads(node.clawq("status", "--json", "--as", "ada").stdout)
+    assert (status["total"], status["unread"]) == (count, 0), f"seed {seed}"

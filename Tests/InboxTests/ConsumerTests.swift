@@ -210,9 +210,9 @@ struct ConsumerTests {
     var queue = try Queue()
     try queue.append(1)
     try queue.lose(5, .trimmed)
+    try queue.lap()
     var consumer = try queue.consumer()
     try consumer.seek(to: 4)
-    try queue.lap()
     guard case .loss(let sequence, let count, .overwritten) = try consumer.nextEntry(),
       case .message(let next) = try consumer.nextEntry()
     else {

@@ -66,6 +66,7 @@ struct AgentNameTests {
     ])
   func fileName(_ text: String, _ fileName: String) throws {
     #expect(try name(text).fileName == fileName)
+    #expect(AgentName(fileName: fileName) == (try name(text)))
   }
 
   @Test("equal names share a file, different names never do, and every one fits a file system")
@@ -79,6 +80,7 @@ struct AgentNameTests {
       let name = try name(text)
       let fileName = name.fileName
       #expect(known.updateValue(name, forKey: fileName).map { $0 == name } ?? true, "seed \(generator.seed): \(text)")
+      #expect(AgentName(fileName: fileName) == name, "seed \(generator.seed): \(text)")
       #expect(!fileName.hasPrefix(".") && !fileName.isEmpty, "seed \(generator.seed): \(text)")
       let isSafe = fileName.utf8.allSatisfy {
         $0 == 0x25 || $0 == 0x2D || $0 == 0x2E || $0 == 0x5F || 0x30...0x39 ~= $0 || 0x41...0x46 ~= $0
@@ -104,5 +106,12 @@ struct AgentNameTests {
     let value = try JSONValue(scanning: bytes.span)
     let matches = try name(text).matches(value, in: bytes.span)
     #expect(matches == expected)
+  }
+
+  @Test("a file that no name has for its own stands for none")
+  func strangeFileNames() {
+    for text in ["", "%", "%4", "%41", "%zz", "a%2fb", "A", ".lock", "a b", "%2E", "%FF", "%00", "elon%"] {
+      #expect(AgentName(fileName: text)?.fileName == (text == "%2E" ? text : nil), "\(text)")
+    }
   }
 }

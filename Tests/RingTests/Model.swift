@@ -14,14 +14,11 @@ enum Word {
   /// The words before it are written once and covered by the checksum, which stands in it.
   static let checksum = 40
   static let bootHigh = 48
-  static let bootLow = 56
-  static let flags = 64
   static let oldest = 128
   static let intent = 136
   static let published = 192
   static let sequence = 200
   static let sequenceCheck = 208
-  static let wake = 256
   static let statusCount = 1024
   static let statusSlots = [2048, 4096]
   static let ring = 65536

@@ -186,14 +186,4 @@ struct ReopeningTests {
     #expect(try folder.names() == ["queue.ring"])
     #expect(try folder.status(of: "queue.ring").mode & 0o777 == 0o600)
   }
-
-  @Test("A queue keeps its capacity, whatever the next writer would like")
-  func capacityStays() throws {
-    let temporary = TemporaryFolder()
-    let folder = try temporary.open()
-    do { _ = try openWriter(folder, capacity: 65536) }
-    let writer = try openWriter(folder, capacity: 1_048_576)
-    #expect(writer.capacity == 65536)
-    #expect(writer.outcome == .opened)
-  }
 }

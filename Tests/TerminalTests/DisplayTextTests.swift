@@ -1,3 +1,4 @@
+import Bytes
 import Terminal
 import Testing
 
@@ -37,7 +38,8 @@ import Testing
       ("", 0), ("abc", 3), ("äöü", 3), ("a\u{308}", 1), ("日本", 4), ("한국", 4), ("\u{1112}\u{1161}\u{11ab}", 2),
       ("ｆｕｌｌ", 8),
       ("🦞", 2), ("👩‍💻", 2), ("👨‍👩‍👧‍👦", 2), ("🇩🇪", 2), ("❤️", 2), ("❤", 1), ("✌🏽", 2), ("1️⃣", 2), ("©", 1), ("…", 1),
-      ("\n", 1), ("\u{1b}", 4), ("\u{202e}", 8), ("𠮷", 2), ("、。", 4), ("🏴󠁧󠁢󠁥󠁮󠁧󠁿", 2), ("\u{fe0f}", 0), ("クﾘ", 3),
+      ("\n", 1), ("\u{1b}", 4), ("\u{202e}", 8), ("𠮷", 2), ("、。", 4), ("🏴󠁧󠁢󠁥󠁮󠁧󠁿", 2), ("\u{fe0f}", 8),
+      ("❤\u{fe0f}\u{fe0f}", 10), ("クﾘ", 3),
     ]
     for (text, columns) in cases { #expect(DisplayText.columns(text) == columns, "\(text)") }
   }
@@ -77,5 +79,56 @@ import Testing
     let pile = "a" + String(repeating: "\u{301}", count: 100_000)
     #expect(DisplayText.harmless(pile) == "\u{FFFD}")
     #expect(DisplayText.cut(pile, columns: 80) == "\u{FFFD}")
+  }
+
+  @Test("what hides a text in letters and emoji is shown: fillers, joiners of nothing, selectors that select nothing")
+  func hiders() {
+    let cases: [(String, String)] = [
+      ("a\u{34f}b", "a\\u{34f}b"), ("a\u{3164}b", "a\\u{3164}b"), ("\u{ffa0}", "\\u{ffa0}"),
+      ("a\u{fe00}\u{fe01}b", "a\u{fe00}\\u{fe01}b"), ("\u{e0100}", "\\u{e0100}"), ("\u{17b4}", "\\u{17b4}"),
+      ("葛\u{e0100}", "葛\u{e0100}"), ("❤\u{fe0f}", "❤\u{fe0f}"), ("\u{13430}", "\\u{13430}"),
+    ]
+    for (text, expected) in cases { #expect(DisplayText.harmless(text) == expected, "\(expected)") }
+    let smuggled = "x" + (0..<20).map { String(Unicode.Scalar(0xE0100 + $0)!) }.joined()
+    #expect(DisplayText.harmless(smuggled).unicodeScalars.count { $0.value >= 0xE0100 } == 1)
+  }
+
+  @Test("bytes are cut as text is, and the columns they take are answered")
+  func bytes() {
+    for text in ["", "a", "hello", "hello there", "日本語", "a👩‍💻b", "e\u{301}e", "a\nb", "\u{1b}[31m", "~ ", "hell\u{301}"]
+    {
+      for columns in -1...12 {
+        var buffer = ByteBuffer(capacity: 1)
+        let used = DisplayText.append(text.utf8.span, columns: columns, to: &buffer)
+        let shown = String(repairing: buffer.readable)
+        #expect(shown == DisplayText.cut(text, columns: columns), "\(text) at \(columns)")
+        #expect(used == DisplayText.columns(shown), "\(text) at \(columns)")
+      }
+    }
+  }
+
+  @Test("a text that goes on ends with an ellipsis, without the character that may lack its end")
+  func continued() {
+    let cases: [(String, Int, String)] = [
+      ("hello", 9, "hell…"), ("hello", 5, "hell…"), ("hello", 4, "hel…"), ("", 5, "…"), ("", 0, ""),
+      ("日本e\u{301}", 9, "日本…"),
+      ("日本語", 4, "日…"),
+    ]
+    for (text, columns, expected) in cases {
+      var buffer = ByteBuffer(capacity: 1)
+      let used = DisplayText.append(text.utf8.span, columns: columns, continues: true, to: &buffer)
+      #expect(String(repairing: buffer.readable) == expected)
+      #expect(used == DisplayText.columns(expected))
+    }
+  }
+
+  @Test("bytes that are no UTF-8 are shown as U+FFFD")
+  func invalid() {
+    for bytes in [[0xFF], [0xC3], [0xED, 0xA0, 0x80], [0x61, 0x80, 0x9B, 0x62], [0xF4, 0x90, 0x80, 0x80]] as [[UInt8]] {
+      var buffer = ByteBuffer(capacity: 1)
+      DisplayText.append(bytes.span, columns: 20, to: &buffer)
+      let shown = String(repairing: buffer.readable)
+      #expect(shown.contains("\u{FFFD}") && !shown.unicodeScalars.contains("\u{9B}"), "\(bytes)")
+    }
   }
 }

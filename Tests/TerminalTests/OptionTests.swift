@@ -21,7 +21,7 @@ import Testing
       Command(
         nil, "send a message", operands: "NAME TEXT...", operandCount: 2...Int.max, options: [to, json],
         exitCodes: [.success])
-    ])
+    ], optionAdvice: "put -- before it, or use stdin")
   private let daemon = Program(
     "clawd", "the daemon",
     commands: [Command("run", "run", exitCodes: [.success]), Command("config", "show", exitCodes: [.success])],
@@ -84,6 +84,7 @@ import Testing
       #expect(failure.line.contains("stdin"))
       #expect(!failure.line.contains("\u{1b}"))
     }
+    #expect(failure(queue, "get", "-5")?.line.contains("--help") == true, "one that takes no text says nothing of it")
     #expect(failure(queue, "get", "--jsn")?.line.contains("--json?") == true)
     #expect(failure(queue, "get", "--timout=3")?.line.contains("--timeout?") == true)
     #expect(failure(queue, "get", "--config-file")?.exitCode == .usage)
@@ -104,6 +105,20 @@ import Testing
       #expect(throws: Failure.self, "\(words)") { try queue.parse(words.map { Array($0.utf8) }) }
     }
     #expect(throws: Never.self) { try arguments(queue, "get", "--json", "--json") }
+  }
+
+  @Test("times are seconds, whole or decimal, within their bound")
+  func durations() throws {
+    func duration(_ text: String) throws -> UInt64? {
+      try arguments(queue, "get", "--timeout", text).duration(Self.timeout, atMost: 60)
+    }
+    #expect(try duration("0") == 0)
+    #expect(try duration("0.25") == 250_000_000)
+    #expect(try duration("60") == 60_000_000_000)
+    #expect(try arguments(queue, "get").duration(Self.timeout, atMost: 60) == nil)
+    for text in ["60.000000001", "61", "-1", "x", "1m"] {
+      #expect(throws: Failure.self, "\(text)") { try duration(text) }
+    }
   }
 
   @Test("numbers are strict decimals within their range")

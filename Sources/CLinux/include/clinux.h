@@ -54,6 +54,12 @@ static inline int clinux_lock_is_held(int descriptor) {
   return lock.l_type == F_UNLCK ? 0 : 1;
 }
 
+// How many columns a terminal has (ioctl_tty(2)); 0 where it does not say, -1 where the descriptor is no terminal.
+static inline int clinux_terminal_columns(int descriptor) {
+  struct winsize size;
+  return ioctl(descriptor, TIOCGWINSZ, &size) < 0 ? -1 : size.ws_col;
+}
+
 // futex(2), shared between processes. `timeout` is relative; NULL waits without end.
 static inline long clinux_futex_wait(const uint32_t *word, uint32_t expected, const struct timespec *timeout) {
   return syscall(SYS_futex, word, FUTEX_WAIT, expected, timeout, NULL, 0);

@@ -1,4 +1,4 @@
-// CRC-32C by the processor's own instruction, which Swift has no name for. `clinux_crc32c_available` is asked once.
+// CRC-32C by the processor's own instruction, which Swift has no name for, where `clinux_crc32c_available`.
 #ifndef CLINUX_CRC32C_H
 #define CLINUX_CRC32C_H
 
@@ -26,12 +26,19 @@ clinux_crc32c(uint32_t crc, const void *bytes, size_t count) {
   return (uint32_t)value;
 }
 
+__attribute__((target("sse4.2"))) static inline uint32_t
+clinux_crc32c_words(uint32_t crc, uint64_t first, uint64_t second) {
+  return (uint32_t)__builtin_ia32_crc32di(__builtin_ia32_crc32di(crc, first), second);
+}
+
 #elif defined(__aarch64__)
 
 #include <sys/auxv.h>
 
 static inline bool clinux_crc32c_available(void) {
-  return (getauxval(AT_HWCAP) & (1UL << 7)) != 0;  // HWCAP_CRC32
+  static int answer;  // 0: not asked yet
+  if (answer == 0) answer = (getauxval(AT_HWCAP) & (1UL << 7)) != 0 ? 1 : -1;  // HWCAP_CRC32
+  return answer > 0;
 }
 
 __attribute__((target("crc"))) static inline uint32_t
@@ -44,6 +51,11 @@ clinux_crc32c(uint32_t crc, const void *bytes, size_t count) {
   }
   for (; count > 0; count--, next++) crc = __builtin_arm_crc32cb(crc, *next);
   return crc;
+}
+
+__attribute__((target("crc"))) static inline uint32_t
+clinux_crc32c_words(uint32_t crc, uint64_t first, uint64_t second) {
+  return __builtin_arm_crc32cd(__builtin_arm_crc32cd(crc, first), second);
 }
 
 #else

@@ -1,0 +1,199 @@
+internal import Bytes
+internal import Glibc
+internal import System
+
+// A queue file never changes its size or its format in place. A new one is made beside it, whole, and takes its name:
+//
+//   1. queue.ring.new         made, filled, written to the disk
+//   2. queue.ring.superseded  becomes a second name of the old file
+//   3. queue.ring             becomes the new file, by one rename
+//   4. the old file           is flagged as superseded, and everyone who sleeps on it is woken
+//   5. queue.ring.superseded  is removed
+//
+// Whoever dies before 3 has changed nothing but names that the next start removes. Whoever dies after it leaves the
+// second name to the next start, which does 4 and 5: no reader sleeps on a file into which nobody writes.
+
+/// What came of making a queue file into one of another capacity or version.
+package enum Rebuilding: Equatable, Sendable {
+  /// The file was what it should be.
+  case notNeeded
+  /// It holds the newest records of the one before, which had that capacity in bytes and that version; `dropped` sequence
+  /// numbers did not fit, and count as overwritten.
+  case done(capacity: UInt64, version: UInt64, dropped: UInt64)
+  /// It could not be made, and the one before is used on.
+  case failed(QueueError)
+}
+
+extension RingWriter {
+  /// Makes a queue with no message in it.
+  ///
+  /// - Parameter continuing: a queue whose messages are all gone: its generation, and the number that it would give next.
+  static func create(
+    _ recipe: QueueRecipe, continuing: (generation: UInt64, sequence: UInt64)? = nil, in folder: borrowing Folder
+  ) throws(QueueError) -> RingWriter {
+    let generation: UInt64
+    do throws(SystemError) {
+      if let continuing { generation = continuing.generation } else { generation = try systemRandom() | 1 }
+    } catch {
+      throw .system(error)
+    }
+    let sequence = continuing?.sequence ?? 1
+    try makeFile(recipe, generation: generation, madeAt: recipe.now, in: folder) { (file) throws(QueueError) in
+      // A queue is never without a record, so that the next sequence number can always be found from the newest: it
+      // begins with a position, which occupies no number.
+      let end = storeFiller(at: 0, sequence: sequence, recipe, in: file)
+      publishAll(oldest: 0, end: end, sequence: sequence, in: file)
+    }
+    try takeName(recipe, in: folder)
+    let file = try QueueFile(recipe.name, in: folder, writable: true)
+    let end = UInt64(RecordLayout.smallest)
+    return RingWriter(file: file, oldest: 0, intent: end, published: end, nextSequence: sequence)
+  }
+
+  /// The same queue in a file as the recipe has it: the newest records that fit, at the same positions, with the same
+  /// sequence numbers, in the same generation. Consumers' marks stay good.
+  func rebuilt(_ recipe: QueueRecipe, in folder: borrowing Folder) throws(QueueError) -> RingWriter {
+    let kept = try newestThatFit(UInt64(recipe.capacity))
+    var end = published
+    let madeAt = file.mapping.loadRelaxed(QueueLayout.madeAtOffset)
+    try Self.makeFile(recipe, generation: generation, madeAt: madeAt, in: folder) { (fresh) throws(QueueError) in
+      try copy(from: kept.start, into: fresh)
+      if kept.start == published {
+        end = Self.storeFiller(at: published, sequence: nextSequence, recipe, in: fresh)
+      }
+      fresh.setFlags(file.flags & QueueLayout.joinedFlag)
+      Self.publishAll(oldest: kept.start, end: end, sequence: nextSequence, in: fresh)
+    }
+    do { _ = try folder.link(recipe.name, to: recipe.supersededName) } catch { throw .system(error) }
+    try Self.takeName(recipe, in: folder)
+    var writer = RingWriter(
+      file: try QueueFile(recipe.name, in: folder, writable: true), oldest: kept.start, intent: end, published: end,
+      nextSequence: nextSequence)
+    writer.outcome = outcome
+    writer.rebuilding = .done(capacity: capacity, version: file.version, dropped: kept.dropped)
+    return writer
+  }
+
+  /// Says on this file that another has its name, and wakes who sleeps on it. For a writer that has lost its file's name
+  /// to somebody else; nothing may be appended afterwards.
+  package func supersede() {
+    file.setFlags(file.flags | QueueLayout.supersededFlag)
+    file.wakeAll()
+  }
+
+  /// Steps 4 and 5, for whatever file they are still owed to.
+  static func tellSleepers(_ recipe: QueueRecipe, in folder: borrowing Folder) throws(QueueError) {
+    do throws(SystemError) {
+      guard try folder.contains(recipe.supersededName) else { return }
+      let old = try folder.status(of: recipe.supersededName)
+      let current = try folder.status(of: recipe.name)
+      if (old.device, old.inode) != (current.device, current.inode),
+        let file = try? QueueFile(recipe.supersededName, in: folder, writable: true)
+      {
+        file.setFlags(file.flags | QueueLayout.supersededFlag)
+        file.wakeAll()
+      }
+      _ = try folder.remove(recipe.supersededName)
+    } catch {
+      throw .system(error)
+    }
+  }
+}
+
+extension RingWriter {
+  /// Step 1: a file beside the one in use, with everything in it that `fill` stores.
+  private static func makeFile(
+    _ recipe: QueueRecipe, generation: UInt64, madeAt: UInt64, in folder: borrowing Folder,
+    _ fill: (borrowing QueueFile) throws(QueueError) -> Void
+  ) throws(QueueError) {
+    let path = folder.path + "/" + recipe.name
+    let size = QueueLayout.headerBytes + recipe.capacity
+    do throws(SystemError) {
+      // A writer that died in the middle of this left it; the lock says that nobody else is at it now.
+      _ = try folder.remove(recipe.newName)
+      let made = try folder.open(recipe.newName, [.readWrite, .createNew], permissions: recipe.permissions)
+      // Real blocks for every byte, before it is mapped: a store into a hole on a full disk is SIGBUS.
+      try made.allocate(size, path)
+      let mapping = try SharedMapping(made, byteCount: size, writable: true, path)
+      mapping.storeRelaxed(QueueLayout.magic, QueueLayout.magicOffset)
+      mapping.storeRelaxed(QueueLayout.version, QueueLayout.versionOffset)
+      mapping.storeRelaxed(UInt64(recipe.capacity), QueueLayout.capacityOffset)
+      mapping.storeRelaxed(generation, QueueLayout.generationOffset)
+      mapping.storeRelaxed(madeAt, QueueLayout.madeAtOffset)
+      mapping.storeRelaxed(QueueFile.checksum(mapping), QueueLayout.checksumOffset)
+      recipe.boot.note(in: mapping)
+    } catch {
+      _ = try? folder.remove(recipe.newName)
+      throw .system(error)
+    }
+    do throws(QueueError) {
+      try fill(QueueFile(recipe.newName, in: folder, writable: true))
+    } catch {
+      _ = try? folder.remove(recipe.newName)
+      throw error
+    }
+  }
+
+  /// Step 3. Afterwards the rename is on the disk: what is appended from now on must not be lost with it.
+  private static func takeName(_ recipe: QueueRecipe, in folder: borrowing Folder) throws(QueueError) {
+    do throws(SystemError) {
+      try folder.open(recipe.newName, [.readOnly]).sync()
+      try folder.rename(recipe.newName, to: recipe.name)
+      try folder.sync()
+    } catch {
+      _ = try? folder.remove(recipe.newName)
+      throw .system(error)
+    }
+  }
+
+  private static func storeFiller(
+    at position: UInt64, sequence: UInt64, _ recipe: QueueRecipe, in file: borrowing QueueFile
+  ) -> UInt64 {
+    let header = RecordHeader(kind: .position, sequence: sequence, span: 0, receivedAt: recipe.now)
+    file.store(header, Span(), at: position)
+    return position + UInt64(RecordLayout.smallest)
+  }
+
+  /// The words that move, of a file that nobody reads yet.
+  private static func publishAll(oldest: UInt64, end: UInt64, sequence: UInt64, in file: borrowing QueueFile) {
+    file.mapping.storeRelaxed(oldest, QueueLayout.oldestOffset)
+    file.mapping.storeRelaxed(end, QueueLayout.intentOffset)
+    file.mapping.storeRelaxed(end, QueueLayout.publishedOffset)
+    file.storeSequenceHint(sequence)
+  }
+
+  /// Where the newest records begin that fit into a ring of `capacity` bytes, each of them and all together, and how many
+  /// sequence numbers stand before them.
+  private func newestThatFit(_ capacity: UInt64) throws(QueueError) -> (start: UInt64, dropped: UInt64) {
+    var start = oldest
+    var first: UInt64?
+    var kept: UInt64?
+    try forEachRecord(from: oldest) { header, _, position, end in
+      first = first ?? header.sequence
+      kept = kept ?? header.sequence
+      guard end - position > UInt64(RecordLayout.largest(capacity: capacity)) || published - position > capacity
+      else { return }
+      start = end
+      kept = header.nextSequence
+    }
+    return (start, (kept ?? 1) - (first ?? 1))
+  }
+
+  private func copy(from start: UInt64, into fresh: borrowing QueueFile) throws(QueueError) {
+    try forEachRecord(from: start) { header, window, position, _ in fresh.store(header, window.payload, at: position) }
+  }
+
+  /// Calls `body` with each record from `start` on, which no other writer is changing: its header, the window that has
+  /// its payload, where it begins and where it ends.
+  private func forEachRecord(
+    from start: UInt64, _ body: (RecordHeader, borrowing RecordWindow, UInt64, UInt64) -> Void
+  ) throws(QueueError) {
+    var position = start
+    var window = RecordWindow()
+    while position < published, let header = try window.header(at: position, in: file, published: published) {
+      let end = position + UInt64(RecordLayout.recordBytes(payload: header.length))
+      body(header, window, position, end)
+      position = end
+    }
+  }
+}

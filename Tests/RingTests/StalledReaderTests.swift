@@ -1,0 +1,138 @@
+import Bytes
+import System
+import TestSupport
+import Testing
+
+@testable import Ring
+
+/// What the writer does while a reader is stalled.
+enum Overtaking: String, CaseIterable, Sendable {
+  case oneRecord, justOverTheReader, aLap, twoLapsAndAHalf
+
+  func run(_ model: inout Model, _ writer: inout RingWriter, reader: UInt64, _ random: inout SeededGenerator) throws {
+    let target =
+      switch self {
+      case .oneRecord: model.end + 1
+      case .justOverTheReader: max(model.end + 1, reader + model.capacity + 1)
+      case .aLap: model.end + model.capacity
+      case .twoLapsAndAHalf: model.end + model.capacity * 5 / 2
+      }
+    while model.end < target { try model.append(random.bytes(500 + Int(random.next() % 3000)), to: &writer) }
+  }
+}
+
+@Suite("The queue: a reader that stalls at any of its steps while the writer goes on")
+struct StalledReaderTests {
+  /// Where the reader stands, in parts of the queue.
+  private static let places = [0.0, 0.5, 1.0]
+
+  /// Does `act` on a reader again and again, stalled before its first step, its second, and so on to the last; the writer
+  /// overtakes meanwhile. Then the reader reads to the end. Of the words that it copies from the ring in one go, one in
+  /// sixteen counts as a step, another each time.
+  private func stall(
+    _ overtaking: Overtaking, _ place: Double, _ act: (Witness, Model, Comment) throws -> Void
+  ) throws -> Int {
+    var random = SeededGenerator()
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    var model = Model(capacity: 65536)
+    var writer = try openWriter(folder)
+    while model.end < 150_000 { try model.append(random.bytes(Int(random.next() % 1200)), to: &writer) }
+    var stalled = 0
+    while true {
+      let oldest = model.entries[model.oldest].header.sequence
+      let sequence = oldest + UInt64(Double(model.nextSequence - oldest) * place)
+      let witness = try Witness(folder, at: sequence)
+      // What it copied to get there would spare it the steps.
+      witness.ring.window = RecordWindow()
+      let position = witness.ring.position
+      let note: Comment = "stalled at step \(stalled), seed \(random.seed)"
+      var step = 0
+      var overtook = false
+      try Steps.watch({ kind in
+        if case .load(let offset) = kind, offset >= Word.ring, random.next() % 16 != 0 { return }
+        if step == stalled {
+          overtook = true
+          do { try overtaking.run(&model, &writer, reader: position, &random) } catch { Issue.record(error, note) }
+        }
+        step += 1
+      }) { try act(witness, model, note) }
+      try witness.drain(model, until: model.nextSequence, note)
+      if !overtook { return stalled }
+      stalled += 1
+    }
+  }
+
+  @Test("reading the next record: it is right, or its loss is", arguments: Overtaking.allCases, places)
+  func next(overtaking: Overtaking, place: Double) throws {
+    let steps = try stall(overtaking, place) { witness, _, _ in try witness.take() }
+    // At the end: hint, its complement, oldest, published. Else these, some of 512 words of the ring, and intent.
+    #expect(place == 1 ? steps == 4 : steps >= 4 + 8 + 1)
+  }
+
+  @Test("opening: what is read then is all there, or its loss is told", arguments: Overtaking.allCases)
+  func opening(overtaking: Overtaking) throws {
+    let steps = try stall(overtaking, 0) { witness, _, _ in try witness.reopen() }
+    #expect(steps >= 12)
+  }
+
+  @Test("going to a number", arguments: Overtaking.allCases, places)
+  func seeking(overtaking: Overtaking, place: Double) throws {
+    let steps = try stall(overtaking, place) { witness, _, _ in
+      try witness.ring.seek(to: witness.expected)
+    }
+    #expect(steps >= 5)
+  }
+
+  @Test("going there by a hint that is right, and by one that is not", arguments: Overtaking.allCases, [0, 8])
+  func hinted(overtaking: Overtaking, error: UInt64) throws {
+    let steps = try stall(overtaking, 0.5) { witness, _, _ in
+      try witness.ring.seek(to: witness.expected, hint: witness.ring.position + error)
+    }
+    #expect(steps >= 8)
+  }
+
+  @Test("asking for the next number: one that was the next at some moment meanwhile", arguments: Overtaking.allCases)
+  func nextSequence(overtaking: Overtaking) throws {
+    let steps = try stall(overtaking, 1) { witness, model, note in
+      let found = try witness.ring.nextSequence()
+      #expect(found >= model.nextSequence, note)
+    }
+    #expect(steps >= 8)
+  }
+
+  @Test("The status page, overtaken by one state or by several: a state that was published, whole")
+  func status() throws {
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    let writer = try openWriter(folder)
+    var published: UInt64 = 0
+    func publish() {
+      published += 1
+      var state = DaemonStatus(pid: published, version: published, startedAt: published, heartbeatAt: published)
+      state.redisError = String(repeating: "\(published % 10)", count: Int(published % 256))
+      state.lost = published
+      writer.publish(state)
+    }
+    publish()
+    let reader = try RingReader.open("queue.ring", in: folder)
+    for times in 1...3 {
+      var stalled = 0
+      while true {
+        var step = 0
+        let before = published
+        let found = Steps.watch({ _ in
+          if step == stalled { for _ in 0..<times { publish() } }
+          step += 1
+        }) { reader.daemonStatus }
+        let number = try #require(found?.pid, "step \(stalled)")
+        #expect(number >= before && number <= published)
+        #expect(found?.lost == number && found?.redisError.utf8.count == Int(number % 256))
+        guard step > stalled else { break }
+        stalled += 1
+      }
+      // The count, 256 words of the slot, the count again; once more where that has changed.
+      #expect(stalled >= 258)
+    }
+  }
+}

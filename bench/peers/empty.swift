@@ -1,0 +1,1 @@
+// The floor under every Swift program here: one that does nothing.
