@@ -15,15 +15,23 @@ let swiftSettings: [SwiftSetting] = [
   .define("STEPS", .when(configuration: .debug)),
 ]
 
+// Linked so that a start touches few pages (tools/startup-order): what it runs and reads lies side by side, and what is
+// only read beside the code. `clawq check` takes a tenth less time and half the memory. lld, which comes with Swift,
+// because it can order single functions and variables; names that are not there are passed over.
+let startupOrder: [String] = [
+  "-use-ld=lld", "-Xlinker", "--no-rosegment",
+  "-Xlinker", "--symbol-ordering-file=\(Context.packageDirectory)/tools/startup.order",
+  "-Xlinker", "--no-warn-symbol-ordering",
+]
+let withoutWaste: [String] = ["-Xlinker", "-s", "-Xlinker", "--gc-sections"]
+
 // The two small tools need nothing at run time; the daemon needs glibc (name resolution loads nsswitch modules) but
 // no Swift runtime. Debug builds, tests and sanitizers stay ordinary.
 let staticExecutable: [LinkerSetting] = [
-  .unsafeFlags(
-    ["-static-executable", "-Xlinker", "-s", "-Xlinker", "--gc-sections"], .when(configuration: .release))
+  .unsafeFlags(["-static-executable"] + startupOrder + withoutWaste, .when(configuration: .release))
 ]
 let staticRuntime: [LinkerSetting] = [
-  .unsafeFlags(
-    ["-static-stdlib", "-Xlinker", "-s", "-Xlinker", "--gc-sections"], .when(configuration: .release))
+  .unsafeFlags(["-static-stdlib"] + withoutWaste, .when(configuration: .release))
 ]
 
 func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -62,6 +70,8 @@ let package = Package(
     .target(name: "CLinux"),
     // getaddrinfo_a is in libanl before glibc 2.34, in libc since.
     .target(name: "CResolver", linkerSettings: [.linkedLibrary("anl")]),
+    // What the three programs replace of the runtime's start.
+    .target(name: "CStartup"),
     library("Bytes", ["CLinux"]),
     library("System", ["CLinux", "Bytes"]),
     library("JSON", ["Bytes"]),
@@ -82,14 +92,15 @@ let package = Package(
       "clawd",
       [
         "Daemon", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings",
-        "System", "Bytes",
+        "System", "Bytes", "CStartup",
       ],
       staticRuntime),
     program(
-      "clawq", ["Inbox", "Ring", "Terminal", "Settings", "Outbox", "Message", "JSON", "System", "Bytes"],
+      "clawq", ["Inbox", "Ring", "Terminal", "Settings", "Outbox", "Message", "JSON", "System", "Bytes", "CStartup"],
       staticExecutable),
     program(
-      "clawsend", ["Inbox", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings", "System", "Bytes"],
+      "clawsend",
+      ["Inbox", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings", "System", "Bytes", "CStartup"],
       staticExecutable),
     testLibrary("TestSupport", ["Network", "EventLoop", "System", "Bytes"]),
     testProgram("RingStress", ["Ring", "TestSupport", "System", "Bytes"]),

@@ -8,7 +8,7 @@ one of its records is right.
 import harness
 
 CAPACITY = 16 << 20
-FIGURES = {"append": "nanoseconds for each record"}
+FIGURES = {"append": "nanoseconds of processor time for each record"}
 OURS, PEER = "RingWriter", "C loop, gcc -O2"
 
 

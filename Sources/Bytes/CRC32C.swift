@@ -17,13 +17,19 @@ package struct CRC32C: Sendable {
 
   package mutating func update(_ bytes: borrowing Span<UInt8>) { unsafe update(bytes.bytes) }
 
-  /// The eight bytes of `first`, and then those of `second`, in memory order.
-  package mutating func update(_ first: UInt64, _ second: UInt64) {
-    if Self.hasInstruction {
-      state = clinux_crc32c_words(state, first, second)
-    } else {
-      let words: InlineArray<2, UInt64> = [first, second]
-      state = unsafe Self.byTable(state, words.span.bytes)
+  /// The checksum of the eight bytes of `word` in memory order, those of `head` and those of `body`, at once.
+  package static func value(_ word: UInt64, _ head: RawSpan, _ body: RawSpan) -> UInt32 {
+    guard hasInstruction else {
+      var checksum = CRC32C()
+      checksum.update(word)
+      checksum.update(head)
+      checksum.update(body)
+      return checksum.value
+    }
+    return unsafe head.withUnsafeBytes { head in
+      unsafe body.withUnsafeBytes { body in
+        unsafe clinux_crc32c_of(word, head.baseAddress, head.count, body.baseAddress, body.count)
+      }
     }
   }
 

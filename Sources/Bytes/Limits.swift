@@ -1,6 +1,7 @@
 /// Every size limit of the project stands here, with the relations between them checked by `Limits.relationsHold`.
 ///
 /// All values are bytes unless the name says otherwise.
+@usableFromInline
 package enum Limits {
   /// The largest encoded object a sender may give, by default (`max_message_bytes`).
   package static let defaultMessageBytes = 256 * 1024
@@ -29,7 +30,9 @@ package enum Limits {
   }
 
   /// Mapped regions of a file start at multiples of this: 16 KiB and 64 KiB pages exist on aarch64.
-  package static let mappingAlignment = 64 * 1024
+  // Computed: a stored one of another module is looked up and checked for its initialisation at each use, and this one is
+  // used for every word of the queue file.
+  @inlinable package static var mappingAlignment: Int { 64 * 1024 }
 
   /// The outbox's quota: messages and bytes waiting to be sent.
   package static let outboxMessages = 10_000

@@ -12,6 +12,8 @@ struct QueueFile: ~Copyable {
   /// The ring's length in bytes: a power of two.
   let capacity: UInt64
   let mask: UInt64
+  /// The largest record, in bytes.
+  let largestRecord: Int
   /// Whether a record's checksum covers where it stands: since version 2.
   let checksumCoversPosition: Bool
 
@@ -41,6 +43,7 @@ struct QueueFile: ~Copyable {
     self.version = version
     self.capacity = capacity
     mask = capacity - 1
+    largestRecord = RecordLayout.largest(capacity: capacity)
     checksumCoversPosition = version >= 2
   }
 

@@ -156,7 +156,7 @@ package struct QueueInspector: ~Copyable {
     guard published - position >= UInt64(RecordLayout.smallest) else { return nil }
     let words = file.headerWords(at: position)
     let recordBytes = RecordLayout.recordBytes(payload: Int(words[0] & 0xFFFF_FFFF))
-    guard recordBytes <= RecordLayout.largest(capacity: file.capacity), UInt64(recordBytes) <= published - position,
+    guard recordBytes <= file.largestRecord, UInt64(recordBytes) <= published - position,
       RecordHeader(words: words) != nil, let header = record(at: position, published),
       file.startOfRecord(endingAt: position + UInt64(recordBytes), oldest: position) == position
     else { return nil }

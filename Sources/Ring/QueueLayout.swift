@@ -59,7 +59,8 @@ package enum QueueLayout {
   static let statusOffset = 1024
 
   /// Where the ring begins. A multiple of every page size, so that it can be mapped apart from the header.
-  static let headerBytes = Limits.mappingAlignment
+  @inline(__always)
+  static var headerBytes: Int { Limits.mappingAlignment }
 
   static let joinedFlag: UInt64 = 1
   static let supersededFlag: UInt64 = 2

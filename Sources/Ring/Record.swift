@@ -53,6 +53,7 @@ package struct RecordHeader: Equatable, Sendable {
   package var nextSequence: UInt64 { sequence &+ span }
 
   /// The eight words, without the checksum.
+  @inline(__always)
   var words: InlineArray<8, UInt64> {
     [
       UInt64(truncatingIfNeeded: length),
@@ -98,14 +99,11 @@ extension QueueFile {
   func checksum(
     _ words: InlineArray<8, UInt64>, _ payload: borrowing Span<UInt8>, at position: UInt64
   ) -> UInt32 {
-    var checksum = CRC32C()
-    if checksumCoversPosition {
-      checksum.update(position, words[0])
-      unsafe checksum.update(words.span.bytes.extracting(8..<RecordLayout.headerBytes))
-    } else {
-      unsafe checksum.update(words.span.bytes)
+    // Before version 2 the length comes first, and the position not at all.
+    guard checksumCoversPosition else {
+      return unsafe CRC32C.value(
+        words[0], words.span.bytes.extracting(8..<RecordLayout.headerBytes), payload.bytes)
     }
-    checksum.update(payload)
-    return checksum.value
+    return unsafe CRC32C.value(position, words.span.bytes, payload.bytes)
   }
 }

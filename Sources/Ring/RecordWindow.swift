@@ -59,7 +59,7 @@ struct RecordWindow: ~Copyable {
     words[0] &= 0xFFFF_FFFF
     let length = Int(truncatingIfNeeded: words[0])
     let recordBytes = RecordLayout.recordBytes(payload: length)
-    guard recordBytes <= RecordLayout.largest(capacity: file.capacity),
+    guard recordBytes <= file.largestRecord,
       UInt64(truncatingIfNeeded: recordBytes) <= published &- position
     else { return .malformed(.length(recordBytes)) }
     guard recordBytes <= available else { return .more(recordBytes) }

@@ -36,7 +36,7 @@ package struct RingWriter: ~Copyable {
   }
 
   /// The largest payload, in bytes, that this queue takes.
-  package var largestPayload: Int { RecordLayout.largest(capacity: file.capacity) - RecordLayout.smallest }
+  package var largestPayload: Int { file.largestRecord - RecordLayout.smallest }
   /// Identifies this queue: changes when the queue is created anew.
   package var generation: UInt64 { file.mapping.loadRelaxed(QueueLayout.generationOffset) }
   /// The ring's length in bytes.
@@ -75,10 +75,11 @@ package struct RingWriter: ~Copyable {
     try append(header, Span())
   }
 
+  @inline(__always)
   mutating func append(_ header: RecordHeader, _ payload: borrowing Span<UInt8>) throws(AppendError) {
     var header = header
     let recordBytes = RecordLayout.recordBytes(payload: payload.count)
-    let limit = RecordLayout.largest(capacity: file.capacity)
+    let limit = file.largestRecord
     guard payload.count <= limit, recordBytes <= limit else {
       throw .tooLarge(recordBytes: recordBytes, limit: limit)
     }
@@ -114,7 +115,7 @@ package struct RingWriter: ~Copyable {
     repeat {
       let length = Int(truncatingIfNeeded: file.load(at: oldest) & 0xFFFF_FFFF)
       let recordBytes = RecordLayout.recordBytes(payload: length)
-      if recordBytes > RecordLayout.largest(capacity: file.capacity) || UInt64(recordBytes) > published &- oldest {
+      if recordBytes > file.largestRecord || UInt64(recordBytes) > published &- oldest {
         // Somebody else wrote into the file: the next record's place is unknown, so all of them are given up, and the
         // readers count them as overwritten.
         oldest = published

@@ -81,7 +81,7 @@ extension Survey.Gap {
   /// - Parameter reason: the raw value of a loss reason.
   func fill(in file: borrowing QueueFile, reason: UInt8, now: UInt64) {
     let smallest = UInt64(RecordLayout.smallest)
-    let largest = min(UInt64(RecordLayout.largest(capacity: file.capacity)), Self.largestFiller)
+    let largest = min(UInt64(file.largestRecord), Self.largestFiller)
     let zeros = [UInt8](repeating: 0, count: Int(largest))
     var position = start
     var left = count

@@ -2,15 +2,43 @@ internal import Bytes
 
 /// One thing that can be configured. `Setting.all` is the table that the checks, the help and the manual are made from.
 package struct Setting: Sendable {
-  /// The raw value is the member's name in the configuration file.
-  package enum Key: String, CaseIterable, Sendable {
-    case redisURL = "redis_url"
+  package enum Key: Int, CaseIterable, Sendable {
+    case redisURL
     case channel
-    case localAgentName = "local_agent_name"
-    case queueBytes = "queue_bytes"
-    case maxMessageBytes = "max_message_bytes"
-    case shareGroup = "share_group"
-    case telegramGroupID = "telegram_group_id"
+    case localAgentName
+    case queueBytes
+    case maxMessageBytes
+    case shareGroup
+    case telegramGroupID
+
+    /// The member's name in the configuration file.
+    package var name: String {
+      switch self {
+      case .redisURL: "redis_url"
+      case .channel: "channel"
+      case .localAgentName: "local_agent_name"
+      case .queueBytes: "queue_bytes"
+      case .maxMessageBytes: "max_message_bytes"
+      case .shareGroup: "share_group"
+      case .telegramGroupID: "telegram_group_id"
+      }
+    }
+
+    /// The key of that name; nil where none has it.
+    package init?(name: String) {
+      var index = 0
+      while let key = Key(rawValue: index) {
+        if key.name == name {
+          self = key
+          return
+        }
+        index += 1
+      }
+      return nil
+    }
+
+    /// Something for each key, at its number.
+    typealias Table<Value> = InlineArray<7, Value>
   }
 
   package enum Kind: Sendable {
@@ -41,13 +69,22 @@ package struct Setting: Sendable {
   package let kind: Kind
   /// Whether the value is never shown.
   package let isSecret: Bool
-  /// As it would be written; nil where there is none.
-  package let defaultText: String?
   package let change: Change
   /// One line, without a full stop.
   package let help: String
 
-  package var name: String { key.rawValue }
+  package var name: String { key.name }
+
+  /// As it would be written; nil where there is none.
+  package var defaultText: String? {
+    switch key {
+    case .channel: Self.defaultChannel
+    case .queueBytes: String(Limits.defaultQueueBytes)
+    case .maxMessageBytes: String(Limits.defaultMessageBytes)
+    case .shareGroup: "false"
+    case .redisURL, .localAgentName, .telegramGroupID: nil
+    }
+  }
 
   /// What a value must be, to follow "expected".
   package var allowed: String {
@@ -75,31 +112,31 @@ package struct Setting: Sendable {
     switch key {
     case .redisURL:
       Setting(
-        key: key, environment: "UPSTASH_REDIS_URL", kind: .redisURL, isSecret: true, defaultText: nil,
+        key: key, environment: "UPSTASH_REDIS_URL", kind: .redisURL, isSecret: true,
         change: .restart, help: "the Redis server, or none")
     case .channel:
       Setting(
-        key: key, environment: nil, kind: .text(bytes: Limits.channelNameBytes), isSecret: false,
-        defaultText: defaultChannel, change: .restart, help: "the Redis channel")
+        key: key, environment: nil, kind: .text(bytes: Limits.channelNameBytes), isSecret: false, change: .restart,
+        help: "the Redis channel")
     case .localAgentName:
       Setting(
-        key: key, environment: "LOCAL_AGENT_NAME", kind: .agentName, isSecret: false, defaultText: nil,
+        key: key, environment: "LOCAL_AGENT_NAME", kind: .agentName, isSecret: false,
         change: .nextCommand, help: "the agent that clawq reads for")
     case .queueBytes:
       Setting(
-        key: key, environment: nil, kind: .powerOfTwo(Limits.queueBytesRange), isSecret: false,
-        defaultText: String(Limits.defaultQueueBytes), change: .restart, help: "the size of the queue file")
+        key: key, environment: nil, kind: .powerOfTwo(Limits.queueBytesRange), isSecret: false, change: .restart,
+        help: "the size of the queue file")
     case .maxMessageBytes:
       Setting(
-        key: key, environment: nil, kind: .integer(Limits.messageBytesRange), isSecret: false,
-        defaultText: String(Limits.defaultMessageBytes), change: .restart, help: "the largest message sent")
+        key: key, environment: nil, kind: .integer(Limits.messageBytesRange), isSecret: false, change: .restart,
+        help: "the largest message sent")
     case .shareGroup:
       Setting(
-        key: key, environment: nil, kind: .boolean, isSecret: false, defaultText: "false", change: .restart,
+        key: key, environment: nil, kind: .boolean, isSecret: false, change: .restart,
         help: "whether the folder's group takes part")
     case .telegramGroupID:
       Setting(
-        key: key, environment: "TELEGRAM_GROUP_ID", kind: .textOrInteger, isSecret: false, defaultText: nil,
+        key: key, environment: "TELEGRAM_GROUP_ID", kind: .textOrInteger, isSecret: false,
         change: .never, help: "the Telegram group; used by a later version, accepted")
     }
   }

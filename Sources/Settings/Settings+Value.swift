@@ -17,10 +17,10 @@ enum GivenValue: Equatable {
 extension Settings {
   /// Checks `value` and keeps it.
   mutating func take(_ value: GivenValue, for setting: Setting, from source: SettingSource) throws(SettingsFault) {
-    let fault = SettingsFault.invalid(setting.key, source, expected: setting.allowed)
+    var fault: SettingsFault { .invalid(setting.key, source, expected: setting.allowed) }
     switch setting.key {
     case .redisURL:
-      redis = try Self.redis(value, source: source, fault)
+      redis = try Self.redis(value, source: source, expected: setting.allowed)
     case .channel:
       guard let text = value.asText, setting.allows(text) else { throw fault }
       channel = text
@@ -44,10 +44,12 @@ extension Settings {
   }
 
   private static func redis(
-    _ value: GivenValue, source: SettingSource, _ fault: SettingsFault
+    _ value: GivenValue, source: SettingSource, expected: String
   ) throws(SettingsFault) -> Redis {
     // An empty text is a forgotten value, not a wish to work alone.
-    guard let text = value.asText, !text.isEmpty else { throw fault }
+    guard let text = value.asText, !text.isEmpty else {
+      throw .invalid(.redisURL, source, expected: expected)
+    }
     if text == "local" { return .local }
     do {
       return .server(try RedisURL.parse(text))

@@ -48,19 +48,23 @@ package struct Settings: Sendable {
   ) throws(SettingsFault) -> Settings {
     var settings = Settings()
     let file = try SettingsFile.read(configFlag: configFlag, environment: environment)
-    settings.file = file?.path
-    settings.warnings = file?.warnings ?? []
-    for setting in Setting.all {
-      if let text = flags[setting.key] {
+    settings.file = file.path.isEmpty ? nil : file.path
+    settings.warnings = file.warnings
+    // By number: an array of keys would have the runtime make its type at every start.
+    var number = 0
+    while let key = Setting.Key(rawValue: number) {
+      let setting = Setting.of(key)
+      if let text = flags[key] {
         try settings.take(.typed(text), for: setting, from: .flag)
       } else if let name = setting.environment, let bytes = environment.bytes(name) {
         guard UnicodeText.firstInvalid(bytes.span) == nil else {
-          throw .invalid(setting.key, .environment(name), expected: "valid UTF-8")
+          throw .invalid(key, .environment(name), expected: "valid UTF-8")
         }
         try settings.take(.typed(String(repairing: bytes.span)), for: setting, from: .environment(name))
-      } else if let file, let value = file.values[setting.key] {
+      } else if let value = file.value(key) {
         try settings.take(value, for: setting, from: .file(file.path))
       }
+      number += 1
     }
     try settings.checkRelations()
     return settings

@@ -23,7 +23,7 @@ package enum SettingsFault: Error, Equatable {
     case .missing(let path), .unreadable(let path, _), .notRegular(let path), .tooLarge(let path),
       .malformed(let path, _, _, _):
       "cannot read the configuration \(path)"
-    case .invalid(let key, let source, _): "\(key.rawValue) \(source) cannot be used"
+    case .invalid(let key, let source, _): "\(key.name) \(source) cannot be used"
     case .queueTooSmall(let queueBytes, let maxMessageBytes, _):
       "queue_bytes \(queueBytes) and max_message_bytes \(maxMessageBytes) do not go together"
     }

@@ -4,16 +4,19 @@ internal import JSON
 internal import System
 
 /// The configuration file: one JSON object. The Python version wrote `redis_url` and `telegram_group_id` into it.
-struct SettingsFile {
+struct SettingsFile: ~Copyable {
+  /// Empty where there is no file.
   let path: String
-  private(set) var values: [Setting.Key: GivenValue] = [:]
-  private(set) var warnings: [String] = []
+  private let content: ByteBuffer
+  /// Where the values stand in it: of a key given more than once, the last.
+  private let values: Setting.Key.Table<JSONValue?>
+  private(set) var warnings: [String]
 
   /// The file that the flag names, else `$OPENCLAW_BUS_CONFIG`, else `~/.openclaw-bus-config.json`.
   ///
-  /// nil only where the last does not exist. A file that was named, and one that is there but cannot be read, is a
-  /// fault: nobody is to find himself on a local bus because of a slip.
-  static func read(configFlag: String?, environment: Environment) throws(SettingsFault) -> SettingsFile? {
+  /// An empty one, without a path, only where the last does not exist. A file that was named, and one that is there but
+  /// cannot be read, is a fault: nobody is to find himself on a local bus because of a slip.
+  static func read(configFlag: String?, environment: Environment) throws(SettingsFault) -> SettingsFile {
     if let named = configFlag ?? environment.text("OPENCLAW_BUS_CONFIG") {
       guard let file = try open(named) else { throw .missing(path: named) }
       return file
@@ -23,11 +26,18 @@ struct SettingsFile {
     if let file = try open(path) { return file }
     // A link to nowhere was put there by someone who has a configuration.
     guard !Folder.isSymbolicLink(path) else { throw .missing(path: path) }
-    return nil
+    return SettingsFile()
+  }
+
+  private init() {
+    path = ""
+    content = ByteBuffer(capacity: 1)
+    values = .init(repeating: nil)
+    warnings = []
   }
 
   private static func open(_ path: String) throws(SettingsFault) -> SettingsFile? {
-    var content = ByteBuffer(capacity: 4096)
+    var content = ByteBuffer(capacity: 1024)
     let status: FileStatus
     do throws(SystemError) {
       // Does not wait where a pipe stands in the file's place.
@@ -42,35 +52,48 @@ struct SettingsFile {
     }
     guard status.isRegular else { throw .notRegular(path: path) }
     guard content.count <= Limits.settingsFileBytes else { throw .tooLarge(path: path) }
-    return try SettingsFile(path, content.readable, mode: status.mode)
+    return try SettingsFile(path, content, mode: status.mode)
   }
 
-  private init(_ path: String, _ content: borrowing Span<UInt8>, mode: UInt32) throws(SettingsFault) {
-    self.path = path
+  private init(_ path: String, _ content: consuming ByteBuffer, mode: UInt32) throws(SettingsFault) {
+    var values: Setting.Key.Table<JSONValue?> = .init(repeating: nil)
+    var warnings: [String] = []
     do throws(JSONFault) {
-      var members = try JSONObjectScanner(copy content)
+      var members = try JSONObjectScanner(content.readable)
       while let member = try members.next() {
-        take(JSONString.decode(content.extracting(member.name)), GivenValue(member.value, in: content))
+        let name = JSONString.decode(content.readable.extracting(member.name))
+        guard let key = Setting.Key(name: name) else {
+          warnings.append(Self.unknown(name, path))
+          continue
+        }
+        if values[key.rawValue] != nil {
+          warnings.append("\(path): \(name) is given more than once; the last counts")
+        }
+        values[key.rawValue] = member.value
       }
     } catch {
-      throw SettingsFault(error, in: content, path: path)
+      throw SettingsFault(error, in: content.readable, path: path)
     }
+    self.path = path
+    self.content = content
+    self.values = values
+    self.warnings = warnings
     warnIfExposed(mode: mode)
   }
 
-  private mutating func take(_ name: String, _ value: GivenValue) {
-    guard let key = Setting.Key(rawValue: name) else {
-      let near = Nearest.match(name, among: Setting.all.map(\.name)).map { "; did you mean \($0)?" } ?? ""
-      let shown = name.utf8.count > 64 ? name.prefix(60) + "\u{2026}" : name[...]
-      return warnings.append("\(path): unknown key \"\(shown)\"\(near)")
-    }
-    if values.updateValue(value, forKey: key) != nil {
-      warnings.append("\(path): \(name) is given more than once; the last counts")
-    }
+  private static func unknown(_ name: String, _ path: String) -> String {
+    let near = Nearest.match(name, among: Setting.all.map(\.name)).map { "; did you mean \($0)?" } ?? ""
+    let shown = name.utf8.count > 64 ? name.prefix(60) + "\u{2026}" : name[...]
+    return "\(path): unknown key \"\(shown)\"\(near)"
+  }
+
+  /// What it says of `key`; nil where it does not name it.
+  func value(_ key: Setting.Key) -> GivenValue? {
+    values[key.rawValue].map { GivenValue($0, in: content.readable) }
   }
 
   private mutating func warnIfExposed(mode: UInt32) {
-    guard mode & 0o004 != 0, case .text(let text)? = values[.redisURL] else { return }
+    guard mode & 0o004 != 0, case .text(let text)? = value(.redisURL) else { return }
     let url: RedisURL
     do { url = try RedisURL.parse(text) } catch { return }
     if url.password != nil {

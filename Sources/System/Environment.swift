@@ -36,6 +36,9 @@ package struct Environment: Sendable {
   /// The text of the variable `name`, for paths and the like; nil where it is unset or empty. What is not UTF-8 becomes
   /// U+FFFD: ask `bytes` where that would change a meaning.
   package func text(_ name: String) -> String? {
-    bytes(name).map { String(repairing: $0.span) }
+    guard values == nil else { return bytes(name).map { String(repairing: $0.span) } }
+    guard let start = unsafe getenv(name) else { return nil }
+    let text = unsafe String(cString: start)
+    return text.isEmpty ? nil : text
   }
 }

@@ -137,14 +137,15 @@ package struct FileDescriptor: ~Copyable {
     }
   }
 
-  /// Reads a whole regular file of at most `limit` bytes; nil where it is larger.
+  /// Reads a whole regular file of at most `limit` bytes; false where it is larger. The buffer is best made a little larger
+  /// than the file is thought to be.
   package func readWhole(
     limit: Int, into buffer: inout ByteBuffer, _ subject: @autoclosure () -> String = ""
   ) throws(SystemError) -> Bool {
     let start = buffer.count
     while true {
       guard buffer.count - start <= limit else { return false }
-      switch try read(into: &buffer, atLeast: min(limit + 1, 64 * 1024)) {
+      switch try read(into: &buffer, atLeast: 1) {
       case .bytes: continue
       case .end: return true
       case .blocked: throw SystemError(code: EAGAIN, call: "read", subject: subject())

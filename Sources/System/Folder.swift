@@ -1,21 +1,6 @@
 internal import CLinux
 internal import Glibc
 
-/// How a file is opened; always close-on-exec and never through a symbolic link.
-package struct OpenMode: OptionSet, Sendable {
-  package let rawValue: Int32
-  package init(rawValue: Int32) { self.rawValue = rawValue }
-
-  package static let readOnly = OpenMode(rawValue: O_RDONLY)
-  package static let writeOnly = OpenMode(rawValue: O_WRONLY)
-  package static let readWrite = OpenMode(rawValue: O_RDWR)
-  package static let create = OpenMode(rawValue: O_CREAT)
-  package static let createNew = OpenMode(rawValue: O_CREAT | O_EXCL)
-  package static let truncate = OpenMode(rawValue: O_TRUNC)
-  /// Never waits: for files that might be pipes.
-  package static let nonBlocking = OpenMode(rawValue: O_NONBLOCK)
-}
-
 /// An open folder. Names inside it are resolved from here, so that a renamed or replaced path cannot redirect us.
 package struct Folder: ~Copyable {
   package let descriptor: FileDescriptor

@@ -1,3 +1,4 @@
+internal import Bytes
 internal import Glibc
 
 /// A moment in the zone of this process (TZ, else /etc/localtime), to be shown.
@@ -27,16 +28,29 @@ package struct LocalTime: Equatable, Sendable {
   }
 
   /// For people: 2026-11-23 13:14:41
-  package var text: String { "\(date) \(time)" }
+  package var text: String { written(between: " ", withMicroseconds: false) }
 
   /// ISO 8601 without a zone, as Python's `datetime.now().isoformat()`: 2026-11-23T13:14:41.123456
-  package var isoText: String { "\(date)T\(time).\(padded(microsecond, 6))" }
+  package var isoText: String { written(between: "T", withMicroseconds: true) }
 
-  private var date: String { "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))" }
-  private var time: String { "\(padded(hour, 2)):\(padded(minute, 2)):\(padded(second, 2))" }
-
-  private func padded(_ number: Int, _ width: Int) -> String {
-    let digits = String(number)
-    return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+  private func written(between separator: StaticString, withMicroseconds: Bool) -> String {
+    var buffer = ByteBuffer(capacity: 32)
+    func append(_ number: Int, _ width: Int) { buffer.append(decimal: UInt64(clamping: number), width: width) }
+    append(year, 4)
+    buffer.append("-")
+    append(month, 2)
+    buffer.append("-")
+    append(day, 2)
+    buffer.append(separator)
+    append(hour, 2)
+    buffer.append(":")
+    append(minute, 2)
+    buffer.append(":")
+    append(second, 2)
+    if withMicroseconds {
+      buffer.append(".")
+      append(microsecond, 6)
+    }
+    return String(repairing: buffer.readable)
   }
 }

@@ -8,23 +8,22 @@ package struct Arguments: Sendable {
   /// The operands as the bytes they came in: a text that is not UTF-8 must be refused, not repaired. Read one as text
   /// with `text(ofOperand:called:)`.
   package let operands: [[UInt8]]
-  /// By option name; nil for an option without a value.
-  private let values: [String: [UInt8]?]
+  private let given: [GivenOption]
 
-  init(command: String?, values: [String: [UInt8]?], operands: [[UInt8]]) {
+  init(command: String?, given: [GivenOption], operands: [[UInt8]]) {
     self.command = command
-    self.values = values
+    self.given = given
     self.operands = operands
   }
 
   /// Whether the option was given, with a value or without.
-  package func has(_ option: Option) -> Bool { values[option.name] != nil }
+  package func has(_ option: Option) -> Bool { given.names(option) }
 
   /// The option's value; nil where the option was not given.
   ///
   /// - Throws: `usage` where it is empty or not UTF-8.
   package func text(_ option: Option) throws(Failure) -> String? {
-    guard let bytes = values[option.name] ?? nil else { return nil }
+    guard let bytes = given.value(of: option) else { return nil }
     guard !bytes.isEmpty else { throw Failure(.usage, "the value of --\(option.name) is empty") }
     guard UnicodeText.firstInvalid(bytes.span) == nil else {
       throw Failure(.usage, "the value of --\(option.name) is not valid UTF-8")
@@ -36,7 +35,7 @@ package struct Arguments: Sendable {
   ///
   /// - Throws: `usage` where it is anything else or outside `range`.
   package func integer(_ option: Option, in range: ClosedRange<UInt64>) throws(Failure) -> UInt64? {
-    guard let bytes = values[option.name] ?? nil else { return nil }
+    guard let bytes = given.value(of: option) else { return nil }
     guard let number = Decimal.unsigned(bytes.span), range.contains(number) else {
       throw Failure(
         .usage, "--\(option.name) cannot be \(Program.quoted(bytes))",
@@ -50,7 +49,7 @@ package struct Arguments: Sendable {
   /// - Parameter most: the longest, in seconds; 0 is the shortest.
   /// - Throws: `usage` where it is anything else or longer.
   package func duration(_ option: Option, atMost most: UInt64) throws(Failure) -> UInt64? {
-    guard let bytes = values[option.name] ?? nil else { return nil }
+    guard let bytes = given.value(of: option) else { return nil }
     guard let nanoseconds = Decimal.nanoseconds(ofSeconds: bytes.span), nanoseconds <= .seconds(most) else {
       throw Failure(
         .usage, "--\(option.name) cannot be \(Program.quoted(bytes))",
@@ -86,4 +85,19 @@ package struct Arguments: Sendable {
     guard let offset = UnicodeText.firstInvalid(operand.span) else { return String(repairing: operand.span) }
     throw Failure(.badData, "\(name) is not valid UTF-8", why: "at byte \(offset + 1)")
   }
+}
+
+/// An option as it stood on the command line.
+struct GivenOption: Sendable {
+  /// Without the dashes.
+  let name: String
+  /// nil for an option without a value.
+  let value: [UInt8]?
+}
+
+extension [GivenOption] {
+  func names(_ option: Option) -> Bool { contains { $0.name == option.name } }
+
+  /// The last value counts; nil where the option was not given.
+  func value(of option: Option) -> [UInt8]? { last { $0.name == option.name }?.value }
 }

@@ -42,7 +42,7 @@ enum CharacterWidth {
   }
 
   /// East_Asian_Width W and F, without those that are emoji by default; neighbours are joined over unassigned gaps.
-  private static let wide: [ClosedRange<UInt32>] = [
+  private static let wide: InlineArray<_, ClosedRange<UInt32>> = [
     0x1100...0x115F,  // Hangul first consonants
     0x2329...0x232A,  // angle brackets
     0x2E80...0x303E,  // radicals, CJK punctuation

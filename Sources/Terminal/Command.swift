@@ -79,7 +79,11 @@ package struct Example: Sendable {
 }
 
 /// One thing that a program does, as its parser and its help know it.
-package struct Command: Sendable {
+///
+/// What only the help and a command line with options ask for is a closure: building these tables at every start was a
+/// quarter of the time that `clawq check` took.
+@usableFromInline
+package struct Command {
   /// The word that chooses it; nil where the program does this one thing.
   package let name: String?
   /// One line, without a full stop.
@@ -89,21 +93,22 @@ package struct Command: Sendable {
   /// How many operands the parser lets through.
   package let operandCount: ClosedRange<Int>
   /// Its own options; the common ones are added.
-  package let options: [Option]
+  package let options: () -> [Option]
   /// Paragraphs for the help.
-  package let details: [String]
+  package let details: () -> [String]
   /// What the help ends with.
-  package let examples: [Example]
+  package let examples: () -> [Example]
   /// What of the configuration the help explains.
-  package let settings: [Setting]
+  package let settings: () -> [Setting]
   /// Those the command can end with, in the order of the help.
-  package let exitCodes: [ExitCode]
+  package let exitCodes: () -> [ExitCode]
 
   /// A command that takes no operand and only the common options, unless more is said.
   package init(
     _ name: String?, _ summary: String, operands: String = "", operandCount: ClosedRange<Int> = 0...0,
-    options: [Option] = [], details: [String] = [], examples: [Example] = [],
-    settings: [Setting] = [], exitCodes: [ExitCode]
+    options: @escaping @autoclosure () -> [Option] = [], details: @escaping @autoclosure () -> [String] = [],
+    examples: @escaping @autoclosure () -> [Example] = [], settings: @escaping @autoclosure () -> [Setting] = [],
+    exitCodes: @escaping @autoclosure () -> [ExitCode]
   ) {
     self.name = name
     self.summary = summary
@@ -116,45 +121,78 @@ package struct Command: Sendable {
     self.exitCodes = exitCodes
   }
 
-  var allOptions: [Option] { options + Option.common }
+  var allOptions: [Option] { options() + Option.common }
 }
 
 /// A program: several commands, or one without a name.
-package struct Program: Sendable {
+@usableFromInline
+package struct Program {
   /// What it is called on the command line.
   package let name: String
   /// One line, without a full stop.
   package let summary: String
-  /// At least one, in the order of the help.
-  package let commands: [Command]
   /// The command that is meant where none is named.
   package let defaultCommand: String?
   /// What helps who gave an unknown option, where not the help: one that takes texts says how a dash gets into one.
   package let optionAdvice: String?
+  /// At least one.
+  private let commandCount: Int
+  private let command: (Int) -> Command
 
+  /// - Parameter commands: in the order of the help. Inline and inlined, because the runtime would have to make the type
+  ///   of an array of them at every start.
   /// - Precondition: there is a command; names are unique; an option that several commands have takes the same
   ///   value in all of them.
-  package init(
-    _ name: String, _ summary: String, commands: [Command], defaultCommand: String? = nil, optionAdvice: String? = nil
+  @inlinable
+  package init<let count: Int>(
+    _ name: String, _ summary: String, commands: InlineArray<count, Command>, defaultCommand: String? = nil,
+    optionAdvice: String? = nil
   ) {
-    precondition(!commands.isEmpty, "a program without a command")
-    precondition(commands.count == 1 || commands.allSatisfy { $0.name != nil }, "a command without a name")
+    self.init(name, summary, defaultCommand, optionAdvice, count) { commands[$0] }
+  }
+
+  @usableFromInline
+  init(
+    _ name: String, _ summary: String, _ defaultCommand: String?, _ optionAdvice: String?, _ commandCount: Int,
+    _ command: @escaping (Int) -> Command
+  ) {
+    precondition(commandCount > 0, "a program without a command")
+    self.name = name
+    self.summary = summary
+    self.defaultCommand = defaultCommand
+    self.optionAdvice = optionAdvice
+    self.commandCount = commandCount
+    self.command = command
+    assert(contradiction == nil, contradiction ?? "")
+  }
+
+  /// What the commands say against each other; nil where they say nothing, as the parser expects.
+  private var contradiction: String? {
+    guard commandCount == 1 || commands.allSatisfy({ $0.name != nil }) else { return "a command without a name" }
     var arities: [String: Option.Value] = [:]
     for option in commands.flatMap(\.allOptions) {
       let known = arities.updateValue(option.value, forKey: option.name)
-      precondition(known == nil || known == option.value, "two options of one name take different values")
+      if let known, known != option.value { return "two options --\(option.name) take different values" }
     }
-    self.name = name
-    self.summary = summary
-    self.commands = commands
-    self.defaultCommand = defaultCommand
-    self.optionAdvice = optionAdvice
+    return nil
   }
 
+  /// All of them, in the order of the help.
+  var commands: [Command] { (0..<commandCount).map(command) }
+
   /// The one command of a program without command words.
-  var only: Command? { commands.first.flatMap { $0.name == nil ? $0 : nil } }
+  var only: Command? {
+    let first = command(0)
+    return first.name == nil ? first : nil
+  }
 
   var commandNames: [String] { commands.compactMap(\.name) }
 
-  func command(_ name: String) -> Command? { commands.first { $0.name == name } }
+  func command(_ name: String) -> Command? {
+    for index in 0..<commandCount {
+      let candidate = command(index)
+      if candidate.name == name { return candidate }
+    }
+    return nil
+  }
 }

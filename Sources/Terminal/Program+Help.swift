@@ -19,7 +19,7 @@ extension Program {
     }
     text += "\nOptions of all commands:\n"
     for option in Option.common { text += Self.entry(option.usage, option.help) }
-    let codes = ExitCode.allCases.filter { code in commands.contains { $0.exitCodes.contains(code) } }
+    let codes = ExitCode.allCases.filter { code in commands.contains { $0.exitCodes().contains(code) } }
     text += Self.exitCodes(codes)
     text += "\n" + Self.wrapped("'\(name) COMMAND --help' tells more about a command.")
     return text
@@ -30,20 +30,20 @@ extension Program {
     var text = Self.wrapped("\(title(command)): \(command.summary)")
     let operands = command.operands.isEmpty ? "" : " " + command.operands
     text += "\nUsage: \(title(command)) [OPTION]...\(operands)\n"
-    for paragraph in command.details { text += "\n" + Self.wrapped(paragraph) }
+    for paragraph in command.details() { text += "\n" + Self.wrapped(paragraph) }
     text += "\nOptions:\n"
     for option in command.allOptions { text += Self.entry(option.usage, option.help) }
-    if !command.examples.isEmpty {
+    if !command.examples().isEmpty {
       text += "\nExamples:\n"
-      for example in command.examples {
+      for example in command.examples() {
         text += "  \(example.line)\n" + Self.wrapped(example.does, indent: 6)
       }
     }
-    if !command.settings.isEmpty {
+    if !command.settings().isEmpty {
       text += "\nSettings (members of the JSON object in the configuration file):\n"
-      for setting in command.settings { text += Self.entry(setting.name, setting.explanation) }
+      for setting in command.settings() { text += Self.entry(setting.name, setting.explanation) }
     }
-    return text + Self.exitCodes(command.exitCodes)
+    return text + Self.exitCodes(command.exitCodes())
   }
 
   private static func exitCodes(_ codes: [ExitCode]) -> String {

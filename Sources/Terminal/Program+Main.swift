@@ -28,13 +28,37 @@ extension Program {
 }
 
 extension CommandLine {
+  static var words: Words { Words() }
+
   /// The words behind the program's name, as bytes. (`arguments` repairs what is not UTF-8, and so would change a
   /// message without a word.)
-  static var words: [[UInt8]] {
-    guard argc > 1 else { return [] }
-    return (1..<Int(argc)).map { index in
-      guard let start = unsafe unsafeArgv[index] else { return [] }
-      return unsafe Array(UnsafeRawBufferPointer(start: start, count: strlen(start)))
+  struct Words: RandomAccessCollection {
+    var startIndex: Int { 1 }
+    var endIndex: Int { Swift.max(1, Int(argc)) }
+
+    subscript(index: Int) -> Word {
+      precondition(indices.contains(index), "a word that was not given")
+      return unsafe Word(unsafeArgv[index])
+    }
+  }
+
+  /// One of them, where the system put it: it stays there to the end of the process.
+  @safe
+  struct Word: RandomAccessCollection {
+    private let bytes: UnsafeRawBufferPointer
+
+    init(_ start: UnsafeMutablePointer<CChar>?) {
+      unsafe bytes = UnsafeRawBufferPointer(start: start, count: start.map { unsafe strlen($0) } ?? 0)
+    }
+
+    var startIndex: Int { 0 }
+    var endIndex: Int { unsafe bytes.count }
+    subscript(index: Int) -> UInt8 { unsafe bytes[index] }
+
+    func withContiguousStorageIfAvailable<Result>(
+      _ body: (UnsafeBufferPointer<UInt8>) throws -> Result
+    ) rethrows -> Result? {
+      try unsafe body(bytes.assumingMemoryBound(to: UInt8.self))
     }
   }
 }

@@ -13,61 +13,69 @@ extension Program {
   /// Options stand anywhere before `--`, also before the command's name. `-` alone is an operand. A value that itself
   /// begins with `--` must follow `=`: a forgotten value is not to swallow the next option. An option with a value is
   /// refused when it is given twice (`--to a --to b` would reach only one of the two); a repeated flag is harmless.
-  package func parse(_ words: [[UInt8]]) throws(Failure) -> Request {
-    var values: [String: [UInt8]?] = [:]
+  package func parse<Word: RandomAccessCollection<UInt8>>(
+    _ words: some RandomAccessCollection<Word>
+  ) throws(Failure) -> Request where Word.Index == Int {
+    var given: [GivenOption] = []
+    // The first operand, where the program has command words.
+    var commandWord: String?
+    let hasCommandWords = only == nil
     var operands: [[UInt8]] = []
-    var index = 0
-    while index < words.count {
-      let word = words[index]
-      index += 1
-      if word == Array("--".utf8) {
-        operands += words[index...]
-        break
-      }
-      guard word.count > 1, word[0] == UInt8(ascii: "-") else {
-        operands.append(word)
-        continue
-      }
-      let (option, attached) = try option(word)
-      guard option.value == .none || values[option.name] == nil else {
-        throw usage("--\(option.name) is given twice")
-      }
-      switch (option.value, attached) {
-      case (.none, nil):
-        values[option.name] = .some(nil)
-      case (.none, .some):
-        throw usage("--\(option.name) takes no value")
-      case (.required, .some(let value)):
-        values[option.name] = .some(value)
-      case (.required(let placeholder), nil):
-        guard index < words.count else { throw usage("--\(option.name) needs a value: \(placeholder)") }
-        guard !words[index].starts(with: Array("--".utf8)) else {
-          throw usage(
-            "--\(option.name) needs a value: \(placeholder)",
-            whatToDo: "a value that begins with -- is written --\(option.name)=VALUE")
-        }
-        values[option.name] = .some(words[index])
-        index += 1
+    var isOperand = false
+    var rest = words[...]
+    while let word = rest.popFirst() {
+      if !isOperand, word.elementsEqual("--".utf8) {
+        isOperand = true
+      } else if !isOperand, word.count > 1, word.first == UInt8(ascii: "-") {
+        let (option, attached) = try option(Array(word))
+        given.append(GivenOption(name: option.name, value: try value(of: option, attached, given, &rest)))
+      } else if hasCommandWords, commandWord == nil {
+        commandWord = String(decoding: word, as: UTF8.self)
+      } else {
+        operands.append(Array(word))
       }
     }
-    return try request(values, operands)
+    return try request(given, commandWord, operands)
   }
 
-  private func request(_ values: [String: [UInt8]?], _ given: [[UInt8]]) throws(Failure) -> Request {
-    if values[Option.version.name] != nil { return .show(versionText) }
-    let wantsHelp = values[Option.help.name] != nil
-    var operands = given
+  /// The option's value: what is attached to it, else the next of the words.
+  private func value<Word: Collection<UInt8>, Words: Collection<Word>>(
+    of option: Option, _ attached: [UInt8]?, _ given: [GivenOption], _ rest: inout Words
+  ) throws(Failure) -> [UInt8]? where Words.SubSequence == Words {
+    guard case .required(let placeholder) = option.value else {
+      guard attached == nil else { throw usage("--\(option.name) takes no value") }
+      return nil
+    }
+    guard !given.names(option) else { throw usage("--\(option.name) is given twice") }
+    if let attached { return attached }
+    guard let next = rest.popFirst() else { throw usage("--\(option.name) needs a value: \(placeholder)") }
+    guard !next.starts(with: "--".utf8) else {
+      throw usage(
+        "--\(option.name) needs a value: \(placeholder)",
+        whatToDo: "a value that begins with -- is written --\(option.name)=VALUE")
+    }
+    return Array(next)
+  }
+
+  private func request(
+    _ given: [GivenOption], _ commandWord: String?, _ operands: [[UInt8]]
+  ) throws(Failure) -> Request {
+    if given.names(.version) { return .show(versionText) }
+    let wantsHelp = given.names(.help)
     let command: Command
     if let only {
       command = only
-    } else if operands.isEmpty, wantsHelp {
+    } else if commandWord == nil, wantsHelp {
       return .show(helpText)
     } else {
-      command = try chosen(operands.isEmpty ? nil : operands.removeFirst())
+      command = try chosen(commandWord)
     }
     if wantsHelp { return .show(helpText(command)) }
-    for name in values.keys.sorted() where !command.allOptions.contains(where: { $0.name == name }) {
-      throw usage("\(title(command)) has no option --\(name)", of: command)
+    if !given.isEmpty {
+      let known = command.allOptions
+      for option in given where !known.contains(where: { $0.name == option.name }) {
+        throw usage("\(title(command)) has no option --\(option.name)", of: command)
+      }
     }
     guard operands.count >= command.operandCount.lowerBound else {
       throw usage("too few words: expected \(command.operands)", of: command)
@@ -76,26 +84,26 @@ extension Program {
       let extra = Self.quoted(operands[command.operandCount.upperBound])
       throw usage("\(extra) is one word too many", of: command)
     }
-    return .run(Arguments(command: command.name, values: values, operands: operands))
+    return .run(Arguments(command: command.name, given: given, operands: operands))
   }
 
-  private func chosen(_ word: [UInt8]?) throws(Failure) -> Command {
+  private func chosen(_ word: String?) throws(Failure) -> Command {
     guard let word else {
       if let name = defaultCommand, let command = command(name) { return command }
       throw usage("no command", why: "expected one of \(commandNames.joined(separator: ", "))")
     }
-    let name = String(repairing: word.span)
-    if let command = command(name) { return command }
-    let near = Nearest.match(name, among: commandNames).map { "did you mean \($0)? " } ?? ""
+    if let command = command(word) { return command }
+    let near = Nearest.match(word, among: commandNames).map { "did you mean \($0)? " } ?? ""
     throw usage(
-      "unknown command \(Self.quoted(word))", why: near + "expected one of \(commandNames.joined(separator: ", "))")
+      "unknown command \(Self.quoted(Array(word.utf8)))",
+      why: near + "expected one of \(commandNames.joined(separator: ", "))")
   }
 
   /// The option that `word` names, and what follows its first `=`.
   private func option(_ word: [UInt8]) throws(Failure) -> (Option, [UInt8]?) {
     let equals = word.firstIndex(of: UInt8(ascii: "="))
     let known = commands.flatMap(\.allOptions)
-    if word.starts(with: Array("--".utf8)) {
+    if word.starts(with: "--".utf8) {
       let name = String(repairing: word.span.extracting(2..<(equals ?? word.count)))
       if let option = known.first(where: { $0.name == name }) {
         return (option, equals.map { Array(word[($0 + 1)...]) })

@@ -10,7 +10,7 @@ package struct StandardOutput: ~Copyable {
 
   /// - Parameter descriptor: stays open and its owner's.
   package init(descriptor: Int32 = 1) {
-    buffer = ByteBuffer(capacity: 4096)
+    buffer = ByteBuffer(capacity: 1024)
     self.descriptor = descriptor
   }
 

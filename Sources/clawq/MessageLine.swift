@@ -15,7 +15,11 @@ import Terminal
 /// Lines are added, then written as a block; the widths of the columns only grow from block to block, so that a reader
 /// who follows for hours sees straight columns. Only what is written is cut and padded.
 struct MessageLines: ~Copyable {
-  private var lines: [MessageLine] = []
+  // Inline: the runtime would have to make the type of an array of them, which is dear in a program that ends at once.
+  private var lines: InlineArray<16, MessageLine> = .init(repeating: MessageLine(sequence: 0, seconds: nil))
+  private(set) var count = 0
+  /// Whether they must be written before another is added.
+  var isFull: Bool { count == lines.count }
   /// What the lines' ranges stand in.
   private var texts = ByteBuffer(capacity: 1024)
   /// The sender or receiver that was decoded last.
@@ -40,10 +44,10 @@ struct MessageLines: ~Copyable {
     self.style = style
   }
 
-  var count: Int { lines.count }
-
   /// Adds the message `object` with the number `sequence`. What is no message (nothing that the daemon lets in) is
   /// added as a loss.
+  ///
+  /// - Precondition: not `isFull`.
   mutating func add(_ object: borrowing Span<UInt8>, _ sequence: UInt64) {
     let members: MessageMembers
     do { members = try MessageMembers.find(in: object) } catch {
@@ -65,7 +69,8 @@ struct MessageLines: ~Copyable {
     let start = texts.count
     line.isCut = Self.decode(text, limit: columns, to: &texts)
     line.text = start..<texts.count
-    lines.append(line)
+    lines[self.count] = line
+    self.count += 1
   }
 
   /// Adds the loss of `count` messages from `sequence` on; 0: nobody knows how many.
@@ -77,23 +82,25 @@ struct MessageLines: ~Copyable {
     var line = MessageLine(sequence: sequence, seconds: nil)
     line.isLoss = true
     line.text = start..<texts.count
-    lines.append(line)
+    lines[self.count] = line
+    self.count += 1
   }
 
   /// Appends the first `count` of the lines that were added, each with its line end, and forgets them all.
-  mutating func write(first count: Int = .max, to buffer: inout ByteBuffer) {
-    let shown = min(count, lines.count)
+  mutating func write(first limit: Int = .max, to buffer: inout ByteBuffer) {
+    let shown = min(limit, count)
     let now = LocalTime(unixNanoseconds: SystemClock.wall())
-    var times: [(time: LocalTime, isToday: Bool)?] = []
-    for line in lines[..<shown] {
+    for index in 0..<shown {
+      let line = lines[index]
       let time = line.seconds.map { LocalTime(unixNanoseconds: $0 * 1_000_000_000) }
-      times.append(time.map { ($0, $0.year == now.year && $0.month == now.month && $0.day == now.day) })
+      lines[index].time = time
+      lines[index].isToday = time.map { $0.year == now.year && $0.month == now.month && $0.day == now.day } ?? false
       widths.number = max(widths.number, Self.digits(line.sequence))
       widths.who = max(widths.who, line.whoColumns)
-      if let time = times.last ?? nil { widths.time = max(widths.time, time.isToday ? 8 : 16) }
+      if time != nil { widths.time = max(widths.time, lines[index].isToday ? 8 : 16) }
     }
-    for index in 0..<shown { write(lines[index], times[index], &buffer) }
-    lines.removeAll(keepingCapacity: true)
+    for index in 0..<shown { write(lines[index], lines[index].time.map { ($0, lines[index].isToday) }, &buffer) }
+    count = 0
     texts.removeAll()
   }
 
@@ -194,6 +201,8 @@ private struct MessageLine {
   let sequence: UInt64
   /// Since the Unix epoch.
   let seconds: UInt64?
+  var time: LocalTime?
+  var isToday = false
   var isLoss = false
   var sender: (bytes: Range<Int>, columns: Int) = (0..<0, 0)
   var receiver: Range<Int>?

@@ -12,6 +12,8 @@ enum Options {
   static let consumer = Option("consumer", "NAME", help: "use this cursor, whoever reads")
   static let unfiltered = Option(flag: "unfiltered", help: "everything, also what is for others or by oneself")
   static let exitCode = Option(flag: "exit-code", help: "exit 1 where nothing is new, 3 where messages were lost")
+  static let waitExitCode = Option(
+    flag: "exit-code", help: "exit 124 where nothing came in time, 3 where messages were lost")
   static let json = Option(flag: "json", help: "print JSON")
   static let timeout = Option("timeout", "S", help: "at most S seconds, whole or decimal (else 60); 0: look once")
   static let last = Option("last", "N", help: "the last N messages first (else 10)")

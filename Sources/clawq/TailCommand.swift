@@ -37,9 +37,8 @@ func tail(_ request: TailRequest, _ session: borrowing Session) throws(Failure) 
   }
 }
 
-/// How much is collected before it is written, where more is there at once.
+/// How many bytes of JSON are collected before they are written, where more is there at once.
 private let chunkBytes = 64 * 1024
-private let chunkLines = 100
 
 /// Writes all that there is; false where nobody reads it any more.
 private func show(
@@ -61,7 +60,7 @@ private func show(
   return true
 }
 
-/// Takes what there is, about `chunkBytes` or `chunkLines` at most; answers whether there may be more.
+/// Takes what there is, about `chunkBytes` or a block of lines at most; answers whether there may be more.
 private func collect(
   _ consumer: inout Consumer, asJSON: Bool, _ lines: inout MessageLines, _ buffer: inout ByteBuffer
 ) throws(InboxError) -> Bool {
@@ -75,7 +74,7 @@ private func collect(
       case .loss(let sequence, let count, let reason): lines.addLoss(sequence, count: count, reason)
       }
     }
-    if buffer.count >= chunkBytes || lines.count >= chunkLines { return true }
+    if buffer.count >= chunkBytes || lines.isFull { return true }
   }
   return false
 }

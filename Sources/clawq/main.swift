@@ -1,7 +1,7 @@
 import Inbox
 import Terminal
 
-let consumerOptions = [Options.as, Options.consumer, Options.unfiltered]
+var consumerOptions: [Option] { [Options.as, Options.consumer, Options.unfiltered] }
 
 private let readingCodes: [ExitCode] = [
   .success, .nothingNew, .losses, .usage, .badData, .noQueue, .inputOutput, .tryLater, .permission, .configuration,
@@ -49,7 +49,7 @@ let program = Program(
     Command(
       "wait", "sleep until something is new, then do as get",
       options: [
-        Options.timeout, Options.all, Options.max, Options.lines, Options.peek, Options.exitCode,
+        Options.timeout, Options.all, Options.max, Options.lines, Options.peek, Options.waitExitCode,
       ] + consumerOptions,
       details: [
         "Gives what is unread at once. Where nothing is, it sleeps without using the processor and prints what comes the "

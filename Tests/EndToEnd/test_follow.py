@@ -370,6 +370,26 @@ def test_tail_follows_to_a_queue_created_anew(local_node, follow):
     assert tail.child.poll() is None
 
 
+@pytest.mark.parametrize("size", [1 << 21, 1 << 23])
+def test_wait_and_tail_follow_to_a_queue_of_another_size(make_node, follow, size):
+    config = {"max_message_bytes": 65536}
+    node = make_node("ada", {**config, "queue_bytes": 1 << 22})
+    node.send("one")
+    assert node.texts(1) == ["one"]
+    tail = follow(node, "tail", "--json")
+    tail.says("one")
+    waiter = follow(node, "wait", "--timeout", 600).fall_asleep()
+    node.configure({**config, "queue_bytes": size})
+    node.restart()
+    assert abs((node.state / "queue.ring").stat().st_size - size) <= 1 << 17
+    node.send("two")
+    # Nothing is lost, nothing is told twice, and the numbers go on.
+    tail.says("two")
+    assert [json.loads(line)["seq"] for line in tail.out] == [1, 2]
+    assert waiter.end() == 0
+    assert [(message["seq"], message["text"]) for message in json.loads(waiter.text)] == [(2, "two")]
+
+
 def test_tail_ends_where_its_folder_is_removed(local_node, follow):
     tail = follow(local_node, "tail").fall_asleep()
     local_node.stop()

@@ -8,6 +8,7 @@ let importTable: [TargetRule] = [
   //        target       our targets                                                      system modules
   TargetRule("CLinux", []),
   TargetRule("CResolver", []),
+  TargetRule("CStartup", []),
   TargetRule("Bytes", ["CLinux"]),
   TargetRule("System", ["CLinux", "Bytes"], ["Glibc", "Synchronization"]),
   TargetRule("JSON", ["Bytes"]),
@@ -28,12 +29,13 @@ let importTable: [TargetRule] = [
     "clawd",
     [
       "Daemon", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings",
-      "System", "Bytes",
+      "System", "Bytes", "CStartup",
     ]),
   TargetRule(
-    "clawq", ["Inbox", "Ring", "Terminal", "Settings", "Outbox", "Message", "JSON", "System", "Bytes"]),
+    "clawq", ["Inbox", "Ring", "Terminal", "Settings", "Outbox", "Message", "JSON", "System", "Bytes", "CStartup"]),
   TargetRule(
-    "clawsend", ["Inbox", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings", "System", "Bytes"]),
+    "clawsend",
+    ["Inbox", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings", "System", "Bytes", "CStartup"]),
 ]
 
 /// What the two small tools must never reach, whether directly or through another target: they open no connection.

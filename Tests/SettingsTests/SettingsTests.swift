@@ -194,7 +194,7 @@ import Testing
         Issue.record("\(key) \(value): \(found)")
         continue
       }
-      #expect(named.rawValue == key)
+      #expect(named.name == key)
       #expect(source == .file(temporary.path + "/config.json"))
       #expect(text(found).contains("expected"))
     }

@@ -72,6 +72,14 @@ struct ReaderProgress: ~Copyable {
   func note(_ next: UInt64) { mapping.storeReleasing(next, 0) }
 }
 
+/// Time on a processor. An append makes no system call, so on an idle machine this is the time it takes; and on a busy one
+/// it leaves out what others got.
+func processorNanoseconds() -> UInt64 {
+  var time = timespec()
+  unsafe clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+  return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+}
+
 func append(_ folder: borrowing Folder, capacity: Int, size: Int, count: UInt64) throws {
   var writer = try open(folder, capacity: capacity)
   let payload = Payload(size: size)
@@ -79,9 +87,9 @@ func append(_ folder: borrowing Folder, capacity: Int, size: Int, count: UInt64)
   for number in 0..<UInt64(capacity / size + 1) {
     _ = try writer.append(message: payload.bytes, receivedAt: number)
   }
-  let start = SystemClock.monotonic().nanoseconds
+  let start = processorNanoseconds()
   for number in 0..<count { _ = try writer.append(message: payload.bytes, receivedAt: number) }
-  let end = SystemClock.monotonic().nanoseconds
+  let end = processorNanoseconds()
   print(Double(end - start) / Double(count))
 }
 

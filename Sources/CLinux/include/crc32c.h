@@ -26,9 +26,11 @@ clinux_crc32c(uint32_t crc, const void *bytes, size_t count) {
   return (uint32_t)value;
 }
 
+// One word, and then two runs of bytes: a call for each would cost as much as the checksum of a short one.
 __attribute__((target("sse4.2"))) static inline uint32_t
-clinux_crc32c_words(uint32_t crc, uint64_t first, uint64_t second) {
-  return (uint32_t)__builtin_ia32_crc32di(__builtin_ia32_crc32di(crc, first), second);
+clinux_crc32c_of(uint64_t word, const void *head, size_t head_count, const void *body, size_t body_count) {
+  uint32_t crc = (uint32_t)__builtin_ia32_crc32di(~UINT32_C(0), word);
+  return ~clinux_crc32c(clinux_crc32c(crc, head, head_count), body, body_count);
 }
 
 #elif defined(__aarch64__)
@@ -53,9 +55,11 @@ clinux_crc32c(uint32_t crc, const void *bytes, size_t count) {
   return crc;
 }
 
+// One word, and then two runs of bytes: a call for each would cost as much as the checksum of a short one.
 __attribute__((target("crc"))) static inline uint32_t
-clinux_crc32c_words(uint32_t crc, uint64_t first, uint64_t second) {
-  return __builtin_arm_crc32cd(__builtin_arm_crc32cd(crc, first), second);
+clinux_crc32c_of(uint64_t word, const void *head, size_t head_count, const void *body, size_t body_count) {
+  uint32_t crc = __builtin_arm_crc32cd(~UINT32_C(0), word);
+  return ~clinux_crc32c(clinux_crc32c(crc, head, head_count), body, body_count);
 }
 
 #else
