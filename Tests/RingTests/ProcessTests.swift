@@ -122,7 +122,7 @@ struct ProcessTests {
     var random = SeededGenerator()
     let temporary = TemporaryFolder(inMemory: true)
     let folder = try temporary.open()
-    let end: UInt64 = 2_000_000
+    let end: UInt64 = 20_000_000
     let cursor = try Cursor.make("default", in: folder, generation: 7, start: 1, permissions: 0o600)
     let program = builtProgram("RingStress")
     let processes = (0..<3).map { _ in
