@@ -16,11 +16,11 @@ struct ProcessTests {
     }
     let program = builtProgram("RingStress")
     let readers = (0..<4).map { _ in TestProcess(program, ["read", temporary.path]) }
-    let writer = TestProcess(program, ["write", temporary.path, "1048576", "20", "1000000"])
+    let writer = TestProcess(program, ["write", temporary.path, "1048576", "5", "300000"])
     let written = writer.readOutput()
     #expect(writer.wait() == 0)
     let next = try #require(UInt64(written.filter(\.isNumber)))
-    #expect(next > 1_000_000)
+    #expect(next > 300_000)
     var delivered: UInt64 = 0
     for reader in readers {
       let output = reader.readOutput()
