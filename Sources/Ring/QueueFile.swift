@@ -121,6 +121,19 @@ struct QueueFile: ~Copyable {
     }
   }
 
+  /// Where the newest record ends.
+  ///
+  /// - Throws: `damaged` where no record can end there.
+  @inline(__always)
+  func published() throws(QueueError) -> UInt64 {
+    // Acquire: pairs with the release of `published` in `RingWriter.append`; the record before it is whole.
+    let published = mapping.loadAcquiring(QueueLayout.publishedOffset)
+    guard published & 7 == 0, published < QueueLayout.positionLimit else {
+      throw .damaged(path: path, what: "an end of \(published)")
+    }
+    return published
+  }
+
   /// From where on the bytes that were loaded before this call can be trusted; `position`, from where they were loaded,
   /// or the oldest record where the writer has come nearer than that meanwhile.
   ///

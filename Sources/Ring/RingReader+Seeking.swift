@@ -61,6 +61,7 @@ extension RingReader {
       let (next, overflow) = first.addingReportingOverflow(span)
       guard !overflow, following == nil || next == following else { return false }
       if first < target {
+        if end == published, next <= target, !isWhole(from: start, to: end) { return false }
         // A loss that reaches over the number is read again, whole. Beyond the newest there is only the end.
         return stand(at: next > target ? start : end, next > target ? first : next, published)
       }
@@ -68,6 +69,12 @@ extension RingReader {
       end = start
     }
     return stand(at: oldest, target, published)
+  }
+
+  /// Whether exactly one whole record stands there.
+  private mutating func isWhole(from start: UInt64, to end: UInt64) -> Bool {
+    guard let header = (try? header(at: start, published: end)) ?? nil else { return false }
+    return UInt64(RecordLayout.recordBytes(payload: header.length)) == end - start
   }
 
   /// Stands there if what is there proves to be a record (or the end).
@@ -117,7 +124,9 @@ extension RingReader {
       }
       do throws(QueueError) {
         guard let header = try header(at: start, published: published) else { continue }
-        return header.nextSequence
+        // A damaged length may lead to the beginning of an older record.
+        let end = start + UInt64(RecordLayout.recordBytes(payload: header.length))
+        return end == published ? header.nextSequence : try nextSequenceByReading()
       } catch {
         // The length at its end may be what is damaged.
         return try nextSequenceByReading()

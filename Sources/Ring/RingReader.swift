@@ -70,7 +70,10 @@ package struct RingReader: ~Copyable {
         sequence = header.nextSequence
         return .record(header)
       case .malformed(let fault):
-        throw damaged("\(fault) at \(position)")
+        // A writer that repaired the file has given up what is bad, and readers go on behind it.
+        let (oldest, _) = try file.bounds()
+        guard oldest > position else { throw damaged("\(fault) at \(position)") }
+        position = oldest
       case .more(let bytes):
         guard try load(bytes) else { return .end }
       }
@@ -87,25 +90,38 @@ package struct RingReader: ~Copyable {
   }
 
   /// Loads what stands at `position`, which moves on where that was overwritten; false at the end.
+  ///
+  /// Who has read everything looks at one line of memory, that of `published`, and at no other that the writer stores into.
   private mutating func load(_ bytes: Int) throws(QueueError) -> Bool {
-    // Before `published`: at the end, everything that the hint has counted must have been read.
-    let hint = file.sequenceHint
-    let (oldest, published) = try file.bounds()
-    if position == published {
-      if let hint, hint > sequence, oldest < published {
-        throw damaged("numbers up to \(hint - 1) were given, but the records end before \(sequence)")
-      }
-      return false
+    var published = try file.published()
+    if published == position { return try hasMore() }
+    guard published > position else { throw damaged("a reader beyond the end, at \(position)") }
+    if published - position > file.capacity {
+      let bounds = try file.bounds()
+      position = max(position, bounds.oldest)
+      published = bounds.published
+      // A writer whose file was damaged gives up all it has before it goes on.
+      guard position < published else { return false }
     }
-    guard position < published else { throw damaged("a reader beyond the end, at \(position)") }
-    position = max(position, oldest)
-    // A writer whose file was damaged gives up all it has before it goes on.
-    guard position < published else { return false }
     guard published - position >= UInt64(RecordLayout.smallest) else {
       throw damaged("an end of \(published) in the middle of a record")
     }
     position = try window.load(file, from: position, atLeast: bytes, published: published)
     return true
+  }
+
+  /// Whether something was published since the end was reached. At the end, all that the hint has counted must have been
+  /// read: the hint is loaded before `published`, which may then only be ahead of it.
+  private func hasMore() throws(QueueError) -> Bool {
+    let hint = file.sequenceHint
+    guard try file.published() == position else { return true }
+    if let hint, hint > sequence {
+      let bounds = try file.bounds()
+      guard bounds.oldest == bounds.published || bounds.published != position else {
+        throw damaged("numbers up to \(hint - 1) were given, but the records end before \(sequence)")
+      }
+    }
+    return false
   }
 
   func damaged(_ what: String) -> QueueError { .damaged(path: file.path, what: what) }

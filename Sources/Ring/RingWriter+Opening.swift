@@ -93,9 +93,20 @@ extension RingWriter {
     }
     // What a writer left that died while it replaced a file: told now, so that the name is free for the next.
     try tellSleepers(recipe, in: folder)
+    try mendIntent(file)
     let survey = try Survey(of: file)
     guard survey.nextSequence != nil else { return try putAside(file, recipe, in: folder) }
     return try recover(file, survey, recipe)
+  }
+
+  /// An intent that no writer can have stored would have every record distrusted. The furthest that one can have meant to
+  /// write is a whole ring from the oldest record: a reader that was stalled all the while must believe nothing older.
+  private static func mendIntent(_ file: borrowing QueueFile) throws(QueueError) {
+    let (oldest, published) = try file.bounds()
+    let intent = file.mapping.loadRelaxed(QueueLayout.intentOffset)
+    guard intent & 7 != 0 || intent < published || intent > oldest + file.capacity else { return }
+    // Release: pairs with the acquire in `QueueFile.firstTrusted`.
+    file.mapping.storeReleasing(oldest + file.capacity, QueueLayout.intentOffset)
   }
 
   /// Begins anew in the place of a file without a single whole record: only its header can say where the sequence stands.
@@ -125,9 +136,6 @@ extension RingWriter {
     let whole = survey.nextSequence ?? 1
     // Never less than before: a reader that was stalled all the while must still see that it was overtaken.
     let intent = max(file.mapping.loadRelaxed(QueueLayout.intentOffset), survey.end)
-    guard intent & 7 == 0, intent < QueueLayout.positionLimit, intent - survey.oldest <= file.capacity else {
-      throw .damaged(path: file.path, what: "an intent of \(intent)")
-    }
     // Numbers that were published once may be known to a consumer: they are not used again. The hint is at most the
     // truth when only a process died, and more when records are missing that the header has counted.
     let wasWhole = survey.end == published && survey.oldest == oldest && survey.gap == nil

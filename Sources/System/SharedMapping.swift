@@ -151,7 +151,6 @@ package struct SharedMapping: ~Copyable {
   }
 
   /// Loads `target.count` bytes, a multiple of 8, as relaxed words from `offset` on, in order.
-  @inlinable
   package func loadRelaxed(into target: UnsafeMutableRawBufferPointer, _ offset: Int) {
     let count = target.count >> 3
     precondition(target.count & 7 == 0, "a run of whole words")

@@ -3,6 +3,8 @@
 //
 //   RingStress write FOLDER CAPACITY SECONDS RECORDS   until both are reached, then says good-bye on the status page
 //   RingStress read FOLDER                             until the good-bye; prints delivered, lost, next
+//   RingStress advance FOLDER END SEED                 moves the cursor until it stands at END; every third number is a
+//                                                      lost one; prints how often it moved it
 import Bytes
 import Glibc
 import Ring
@@ -61,6 +63,28 @@ func read(_ folder: borrowing Folder) throws {
   }
 }
 
+func advance(_ folder: borrowing Folder, end: UInt64, seed: UInt64) throws {
+  guard let cursor = try Cursor.open("default", in: folder, writable: true) else { throw CursorMissing() }
+  var random = SeededGenerator(seed: seed)
+  var moves = 0
+  var last: UInt64 = 0
+  while last < end {
+    let standing = cursor.next
+    guard standing >= last else {
+      print("the cursor went back from \(last) to \(standing)")
+      exit(1)
+    }
+    last = standing
+    let target = min(end, standing + 1 + random.next() % 20)
+    guard cursor.advance(to: target, hint: target, lostSince: { (target - 1) / 3 - ($0 - 1) / 3 }) else { continue }
+    moves += 1
+    last = target
+  }
+  print(moves)
+}
+
+struct CursorMissing: Error {}
+
 let arguments = CommandLine.arguments
 do {
   let folder = try Folder(arguments[2])
@@ -68,6 +92,7 @@ do {
   case "write":
     try write(
       folder, capacity: Int(arguments[3]) ?? 0, seconds: UInt64(arguments[4]) ?? 0, records: UInt64(arguments[5]) ?? 0)
+  case "advance": try advance(folder, end: UInt64(arguments[3]) ?? 0, seed: UInt64(arguments[4]) ?? 0)
   default: try read(folder)
   }
 } catch {

@@ -11,6 +11,8 @@ import Testing
 enum Word {
   static let version = 8
   static let capacity = 16
+  /// The words before it are written once and covered by the checksum, which stands in it.
+  static let checksum = 40
   static let bootHigh = 48
   static let oldest = 128
   static let intent = 136
@@ -22,8 +24,14 @@ enum Word {
   static let ring = 65536
 }
 
+/// A record's header and its trailer, in bytes.
+let recordHeaderBytes: UInt64 = 64
+let recordTrailerBytes: UInt64 = 8
+
 /// The length of a record: eight words, the payload filled up to a multiple of 8, and the length again.
-func recordBytes(_ payload: Int) -> UInt64 { UInt64(64 + (payload + 7) / 8 * 8 + 8) }
+func recordBytes(_ payload: Int) -> UInt64 {
+  recordHeaderBytes + UInt64((payload + 7) / 8 * 8) + recordTrailerBytes
+}
 
 /// What a queue must hold: every record ever appended to it, and how far the writer went.
 struct Model {

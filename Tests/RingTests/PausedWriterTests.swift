@@ -158,47 +158,4 @@ struct PausedWriterTests {
       for reader in living + [behind] { try reader.drain(model, until: model.nextSequence, note) }
     }
   }
-
-  @Test("Killed in the middle of a status: the one before stands, and the next is read")
-  func status() throws {
-    let temporary = TemporaryFolder()
-    let folder = try temporary.open()
-    let writer = try openWriter(folder)
-    func state(_ number: UInt64) -> DaemonStatus {
-      var state = DaemonStatus(pid: number, version: number, startedAt: number, heartbeatAt: number)
-      state.received = number
-      state.redisError = String(repeating: "e", count: Int(number) * 32)
-      return state
-    }
-    let reader = try RingReader.open("queue.ring", in: folder)
-    var seen: [DaemonStatus?] = []
-    for number in 1...4 as ClosedRange<UInt64> {
-      let steps = Steps.count({ $0.changesSomething }) { writer.publish(state(number)) }
-      // One word for the count of words and the checksum, eleven words, the text, the count of publications.
-      #expect(steps == 1 + 11 + Int(number) * 4 + 1)
-      seen.append(reader.daemonStatus)
-    }
-    #expect(seen == (1...4).map { state($0) })
-    var before: DaemonStatus? = state(4)
-    for number in 5...6 as ClosedRange<UInt64> {
-      var images: [[UInt8]] = []
-      Steps.watch({ _ in
-        let found = reader.daemonStatus
-        #expect(found == before)
-        images.append(contents(temporary.queue))
-      }) { writer.publish(state(number)) }
-      before = reader.daemonStatus
-      #expect(before == state(number))
-      let dead = TemporaryFolder()
-      let place = try dead.open()
-      for image in images {
-        setContents(dead.queue, image)
-        let next = try openWriter(place)
-        let left = try RingReader.open("queue.ring", in: place)
-        #expect(left.daemonStatus == state(number - 1))
-        next.publish(state(7))
-        #expect(left.daemonStatus == state(7))
-      }
-    }
-  }
 }

@@ -100,39 +100,4 @@ struct StalledReaderTests {
     }
     #expect(steps >= 8)
   }
-
-  @Test("The status page, overtaken by one state or by several: a state that was published, whole")
-  func status() throws {
-    let temporary = TemporaryFolder()
-    let folder = try temporary.open()
-    let writer = try openWriter(folder)
-    var published: UInt64 = 0
-    func publish() {
-      published += 1
-      var state = DaemonStatus(pid: published, version: published, startedAt: published, heartbeatAt: published)
-      state.redisError = String(repeating: "\(published % 10)", count: Int(published % 256))
-      state.lost = published
-      writer.publish(state)
-    }
-    publish()
-    let reader = try RingReader.open("queue.ring", in: folder)
-    for times in 1...3 {
-      var stalled = 0
-      while true {
-        var step = 0
-        let before = published
-        let found = Steps.watch({ _ in
-          if step == stalled { for _ in 0..<times { publish() } }
-          step += 1
-        }) { reader.daemonStatus }
-        let number = try #require(found?.pid, "step \(stalled)")
-        #expect(number >= before && number <= published)
-        #expect(found?.lost == number && found?.redisError.utf8.count == Int(number % 256))
-        guard step > stalled else { break }
-        stalled += 1
-      }
-      // The count, 256 words of the slot, the count again; once more where that has changed.
-      #expect(stalled >= 258)
-    }
-  }
 }

@@ -5,8 +5,11 @@ package import System
 package final class TemporaryFolder: Sendable {
   package let path: String
 
-  package init() {
-    var template = Array("/tmp/openclaw-bus-test-XXXXXX".utf8CString)
+  /// - Parameter inMemory: on a file system without a disk where there is one, for tests that write a great deal.
+  package init(inMemory: Bool = false) {
+    let hasMemory = unsafe access("/dev/shm", W_OK | X_OK) == 0
+    let parent = inMemory && hasMemory ? "/dev/shm" : "/tmp"
+    var template = Array("\(parent)/openclaw-bus-test-XXXXXX".utf8CString)
     guard let made = unsafe mkdtemp(&template) else { fatalError("mkdtemp: error \(errno)") }
     path = unsafe String(cString: made)
   }
