@@ -45,6 +45,9 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   package static let heartbeatInterval = UInt64.seconds(30)
   /// How long to wait for Redis's answers when asked to stop, in nanoseconds.
   private static let answersDeadline = UInt64.seconds(2)
+  /// How often a busy daemon looks whether its files are still in place, in nanoseconds; an idle one does at each
+  /// heartbeat.
+  private static let filesCheckInterval = UInt64.seconds(1)
   /// The outbox is tidied every so many heartbeats: hourly.
   private static let heartbeatsPerTidying = 120
 
@@ -58,6 +61,7 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   private var status: DaemonStatus
   private var publishedStatus: DaemonStatus?
   private var heartbeats = 0
+  private var filesCheckedAt: Instant
   private var turnToken: TurnToken?
   private var outage = Outage()
   /// Asked to stop, and waiting for the answers to what is in flight.
@@ -75,6 +79,7 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
     self.intake = intake
     self.log = log
     self.system = system
+    filesCheckedAt = loop.now
     let now = loop.wallClock / 1000
     status = DaemonStatus(pid: pid, version: ProgramVersion.packed, startedAt: now, heartbeatAt: now)
   }
@@ -108,6 +113,8 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   // MARK: - Events of the loop
 
   package func turnEnded() {
+    // Before a message is taken from the outbox: into a queue that nobody finds it must not go.
+    if loop.now >= filesCheckedAt + Self.filesCheckInterval, !hasItsFiles() { return }
     pump?.pump()
     intake.wakeReaders()
     // Only what a person looks for is worth a store at once; the counters go with the next heartbeat.
@@ -120,17 +127,24 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
       log(.warning, "some answers from Redis did not come; what they were for is sent again at the next start")
       return loop.stop()
     }
-    guard system.filesAreInPlace() else {
-      // Whatever came in now would be written where nobody reads.
-      log(.error, "the queue was removed or replaced while in use; ending, so that the next start makes a new one")
-      lostItsFiles = true
-      return loop.stop()
-    }
+    guard hasItsFiles() else { return }
     _ = loop.arm(after: Self.heartbeatInterval, self)
     heartbeats += 1
     intake.speakOfLosses()
     pump?.keepUp(hourly: heartbeats % Self.heartbeatsPerTidying == 0)
     publishStatus()
+  }
+
+  /// Whether queue and lock are still those that others find; where they are not, the loop ends.
+  private func hasItsFiles() -> Bool {
+    guard !lostItsFiles else { return false }
+    filesCheckedAt = loop.now
+    guard !system.filesAreInPlace() else { return true }
+    // Whatever came in now would be written where nobody reads.
+    log(.error, "the queue was removed or replaced while in use; ending, so that the next start makes a new one")
+    lostItsFiles = true
+    loop.stop()
+    return false
   }
 
   package func received(_ signal: Signal) {

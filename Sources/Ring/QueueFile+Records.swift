@@ -44,6 +44,12 @@ extension QueueFile {
     mapping.storeRelaxed(word, QueueLayout.place(position, mask))
   }
 
+  /// Puts right the length that stands before `end`. Only for the writer, before it goes on.
+  func mendTrailer(_ recordBytes: UInt64, at end: UInt64) {
+    let place = end &- UInt64(RecordLayout.trailerBytes)
+    if load(at: place) != recordBytes { store(recordBytes, at: place) }
+  }
+
   /// The word at `position`, which may be of any age.
   @inline(__always)
   func load(at position: UInt64) -> UInt64 { mapping.loadRelaxed(QueueLayout.place(position, mask)) }

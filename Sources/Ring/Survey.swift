@@ -41,7 +41,10 @@ struct Survey {
       nextSequence == nil || header.sequence == nextSequence
     {
       nextSequence = header.nextSequence
-      end += UInt64(RecordLayout.recordBytes(payload: header.length))
+      let recordBytes = UInt64(RecordLayout.recordBytes(payload: header.length))
+      end += recordBytes
+      // No checksum covers the length at a record's end: it follows from the record.
+      file.mendTrailer(recordBytes, at: end)
     }
     if end == published { return }
     // Backwards from the newest, as far as the chain is whole.

@@ -116,7 +116,11 @@ private func openQueue(
       StateFolder.queueFile, in: state.folder, capacity: settings.queueBytes, permissions: state.filePermissions,
       lossReason: LossReason.reset.rawValue, now: SystemClock.wall() / 1000)
   } catch {
-    throw Failure(error)
+    guard case .damaged(let path, let what) = error else { throw Failure(error) }
+    // What can be repaired was repaired: this cannot.
+    throw Failure(
+      .badData, "cannot use \(path)", why: "it is damaged: \(what)",
+      whatToDo: "move it away, keep it for whoever wants to look into it, and start clawd, which makes a new one")
   }
   switch writer.outcome {
   case .opened: break

@@ -21,6 +21,7 @@ func check(_ session: borrowing Session) throws(Failure) -> ExitCode {
   var messages = 0
   var losses = 0
   var lost: UInt64 = 0
+  var isDamaged = false
   do {
     while let entry = try consumer.nextEntry() {
       switch entry {
@@ -35,6 +36,7 @@ func check(_ session: borrowing Session) throws(Failure) -> ExitCode {
     }
   } catch {
     guard messages + losses > 0, let damage = error.damage else { throw Failure(error) }
+    isDamaged = true
     session.notes.warning("nothing more can be read behind this: \(Failure(damage).line)")
   }
   if asJSON {
@@ -44,6 +46,11 @@ func check(_ session: borrowing Session) throws(Failure) -> ExitCode {
     json.value(UInt64(messages), &output.buffer)
     json.name("lost", &output.buffer)
     json.value(lost, &output.buffer)
+    // Also those of unknown number: a queue created anew is one.
+    json.name("losses", &output.buffer)
+    json.value(UInt64(losses), &output.buffer)
+    json.name("damaged", &output.buffer)
+    json.value(isDamaged, &output.buffer)
     json.endObject(&output.buffer)
     output.buffer.append("\n")
   } else {
