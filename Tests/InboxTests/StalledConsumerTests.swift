@@ -141,7 +141,7 @@
     /// Does what `clawq get` does, with the upheaval before its step `stalled`.
     ///
     /// - Parameter includingCommit: whether the steps of the commit are among them.
-    /// - Returns: whether it came to that step, and what the commit was to be about, which was not made otherwise.
+    /// - Returns: whether it came to that step.
     private func stall(
       _ world: World, at stalled: Int, _ upheaval: Upheaval, includingCommit: Bool, _ note: Comment
     ) throws -> Bool {
@@ -190,9 +190,10 @@
       while true {
         let world = try World(beginning)
         let note: Comment = "stalled at step \(stalled)"
-        // A cursor of the queue before the last but one: see `replacedTwice`.
+        // Where a cursor is being replaced, a third queue may come before any step of what goes before the replacing.
         let includingCommit = beginning != .cursorOfOldQueue || upheaval != .madeAnew
         let didStall = try stall(world, at: stalled, upheaval, includingCommit: includingCommit, note)
+        try world.checkCursor(note)
         try world.checkEnd(note)
         let isNew = beginning == .cursorOfOldQueue || upheaval == .madeAnew
         #expect(world.reasons.allSatisfy { isNew && $0 == .newQueue }, note)
