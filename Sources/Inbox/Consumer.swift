@@ -48,6 +48,8 @@ package struct Consumer: ~Copyable {
   let lostBefore: UInt64
   /// Where the cursor stands, if that is a number which the queue has not given yet.
   private let impossible: UInt64?
+  /// Where the queue's name is looked at once more before a cursor is mended; nil where none is to be.
+  private let queuePlace: QueuePlace?
   /// Everything before this sequence number was dealt with already.
   private var floor: UInt64
   /// What is to be said before the next record: the cursor counted in a queue that is gone, or further than this one.
@@ -70,28 +72,32 @@ package struct Consumer: ~Copyable {
 
   /// Opens the queue `name` in `folder` for `identity`, whose cursor is in the folder `cursors` beside it.
   ///
+  /// The cursor first, then the queue: another file may take the queue's name at any time, and other processes of this
+  /// consumer read on in that one. What has the name after the mark was read is as new as the mark, or newer:
+  ///
+  ///     mark.generation == generation, unless the queue was made anew since
+  ///     mark.next <= nextSequence,     unless the cursor file was tampered with
+  ///
   /// - Parameter atEnd: stand behind the newest record, where damage in the queue is no hindrance.
   package static func open(
     _ identity: ConsumerIdentity, queue name: String, cursors: String, in folder: borrowing Folder, _ access: Access,
     atEnd: Bool = false
   ) throws(InboxError) -> Consumer {
-    var reader: RingReader
-    do {
-      reader = atEnd ? try RingReader.openAtEnd(name, in: folder) : try RingReader.open(name, in: folder)
-    } catch {
-      throw .queue(error)
-    }
-    let generation = reader.generation
+    var cursorPlace: CursorPlace
+    do { cursorPlace = try CursorPlace(identity.cursor, cursors, in: folder, access) } catch { throw .cursor(error) }
+    var reader = try openReader(name, in: folder, atEnd: atEnd)
     let first = identity.cursor == Cursor.defaultName && !access.isWithoutCursor ? 1 : reader.sequence
-    let cursorPlace: CursorPlace
+    let isMarkNewer: Bool
     do throws(CursorError) {
-      cursorPlace = try CursorPlace(identity.cursor, cursors, in: folder, access, generation: generation, first: first)
+      isMarkNewer = try cursorPlace.make(generation: reader.generation, first: first, in: folder)
     } catch {
       throw .cursor(error)
     }
+    if isMarkNewer { reader = try openReader(name, in: folder, atEnd: atEnd) }
+    let generation = reader.generation
     let mark = cursorPlace.mark
     let isStale = mark.map { $0.generation != generation } ?? false
-    let standing = isStale ? nil : cursorPlace.cursor.mark
+    let standing = isStale ? nil : mark
     var floor = isStale ? 1 : standing?.next ?? first
     var hint = standing?.hint ?? 0
     var impossible: UInt64?
@@ -108,9 +114,25 @@ package struct Consumer: ~Copyable {
     } catch {
       throw .queue(error)
     }
+    let queuePlace: QueuePlace?
+    do throws(SystemError) {
+      queuePlace = owed == nil ? nil : QueuePlace(folder: try Folder(".", in: folder), name: name)
+    } catch {
+      throw .queue(.system(error))
+    }
     return Consumer(
       identity: identity, reader: reader, cursorPlace: cursorPlace, start: isStale ? 1 : standing?.start ?? first,
-      lostBefore: standing?.lost ?? 0, impossible: impossible, floor: floor, owed: owed)
+      lostBefore: standing?.lost ?? 0, impossible: impossible, queuePlace: queuePlace, floor: floor, owed: owed)
+  }
+
+  private static func openReader(
+    _ name: String, in folder: borrowing Folder, atEnd: Bool
+  ) throws(InboxError) -> RingReader {
+    do {
+      return atEnd ? try RingReader.openAtEnd(name, in: folder) : try RingReader.open(name, in: folder)
+    } catch {
+      throw .queue(error)
+    }
   }
 
   /// The place in the ring that the reader has come to.
@@ -207,16 +229,54 @@ package struct Consumer: ~Copyable {
   }
 
   /// Moves the cursor forward to `end`. A cursor that was of no use here is mended first: only now was it said.
+  ///
+  /// Not where the queue is another again since it was opened: then other processes of this consumer may have mended
+  /// the cursor and read on, and it is theirs. What was given is given again next time.
   func advance(
     to end: UInt64, hint: UInt64, asBatch isBatch: Bool, lostSince lost: (UInt64) -> UInt64
   ) throws(InboxError) {
-    if isInNewQueue {
-      let fresh: Cursor?
-      do { fresh = try cursorPlace.replacement(generation: reader.generation) } catch { throw .cursor(error) }
-      fresh.advance(to: end, hint: hint, asBatch: isBatch, lostSince: lost)
-    } else {
-      if let impossible { cursorPlace.cursor.setBack(from: impossible) }
-      cursorPlace.cursor.advance(to: end, hint: hint, asBatch: isBatch, lostSince: lost)
+    switch queuePlace {
+    case .none: cursorPlace.cursor.advance(to: end, hint: hint, asBatch: isBatch, lostSince: lost)
+    case .some(let place):
+      if let impossible {
+        guard try place.holds(reader.generation, endingBefore: impossible) else { return }
+        cursorPlace.cursor.setBack(from: impossible)
+        cursorPlace.cursor.advance(to: end, hint: hint, asBatch: isBatch, lostSince: lost)
+      } else {
+        guard try place.holds(reader.generation) else { return }
+        let fresh: Cursor?
+        do throws(CursorError) {
+          fresh = try cursorPlace.replacement(generation: reader.generation, in: place.folder)
+        } catch {
+          throw .cursor(error)
+        }
+        fresh.advance(to: end, hint: hint, asBatch: isBatch, lostSince: lost)
+      }
+    }
+  }
+}
+
+/// The queue's name, under which another file may stand by now.
+private struct QueuePlace: ~Copyable {
+  let folder: Folder
+  let name: String
+
+  /// Whether the queue that has the name now is that of `generation`, whatever its records are like.
+  func holds(_ generation: UInt64) throws(InboxError) -> Bool {
+    do throws(QueueError) { return try QueueInspector(name, in: folder).generation == generation } catch {
+      if case .missing = error { return false }
+      throw .queue(error)
+    }
+  }
+
+  /// Whether the queue that has the name now is that of `generation`, and has still not given the number `impossible`.
+  func holds(_ generation: UInt64, endingBefore impossible: UInt64) throws(InboxError) -> Bool {
+    do throws(QueueError) {
+      let newest = try RingReader.openAtEnd(name, in: folder)
+      return newest.generation == generation && newest.sequence < impossible
+    } catch {
+      if case .missing = error { return false }
+      throw .queue(error)
     }
   }
 }

@@ -5,67 +5,65 @@ internal import System
 /// A consumer's cursor, and where its file is.
 struct CursorPlace: ~Copyable {
   let name: String
-  let cursor: Cursor?
+  private let cursors: String
+  private let access: Consumer.Access
+  private(set) var cursor: Cursor?
   /// Where the cursor stood when it was opened; nil where there was none.
-  let mark: CursorMark?
-  /// Where a cursor may be made; nil where nothing may be changed.
-  private let folder: Folder?
-  private let permissions: UInt32
+  private(set) var mark: CursorMark?
 
-  /// - Parameters:
-  ///   - generation: of the queue.
-  ///   - first: where a new cursor begins.
+  /// Opens the cursor where there is one.
   init(
-    _ name: String, _ cursors: String, in parent: borrowing Folder, _ access: Consumer.Access, generation: UInt64,
-    first: UInt64
+    _ name: String, _ cursors: String, in parent: borrowing Folder, _ access: Consumer.Access
   ) throws(CursorError) {
+    var cursor: Cursor?
     switch access {
-    case .withoutCursor: self.init(name: name, mark: nil, cursor: nil, folder: nil, permissions: 0)
-    case .readOnly:
-      let cursor = try Self.standing(name, cursors, in: parent)
-      let mark = cursor.mark
-      self.init(name: name, mark: mark, cursor: cursor, folder: nil, permissions: 0)
-    case .readWrite(let file, let inside):
-      let own: Folder
-      do { own = try Folder(making: cursors, in: parent, permissions: inside) } catch { throw .system(error) }
-      var cursor = try Cursor.open(name, in: own, writable: true)
-      let mark = cursor.mark
-      if mark == nil {
-        cursor = try Cursor.make(name, in: own, generation: generation, start: first, permissions: file)
-      }
-      self.init(name: name, mark: mark, cursor: cursor, folder: own, permissions: file)
+    case .withoutCursor: cursor = nil
+    case .readOnly: cursor = try Self.standing(name, cursors, in: parent, writable: false)
+    case .readWrite: cursor = try Self.standing(name, cursors, in: parent, writable: true)
     }
-  }
-
-  private init(
-    name: String, mark: CursorMark?, cursor: consuming Cursor?, folder: consuming Folder?, permissions: UInt32
-  ) {
-    self.name = name
-    self.mark = mark
+    mark = cursor.mark
     self.cursor = cursor
-    self.folder = folder
-    self.permissions = permissions
+    self.name = name
+    self.cursors = cursors
+    self.access = access
   }
 
   private static func standing(
-    _ name: String, _ cursors: String, in parent: borrowing Folder
+    _ name: String, _ cursors: String, in parent: borrowing Folder, writable: Bool
   ) throws(CursorError) -> Cursor? {
     let own: Folder
     do { own = try Folder(cursors, in: parent) } catch {
       if error.code == ENOENT { return nil }
       throw .system(error)
     }
-    return try Cursor.open(name, in: own, writable: false)
+    return try Cursor.open(name, in: own, writable: writable)
   }
 
-  /// The cursor of the queue `generation` in the place of one that counts in another; nil where nothing may be changed.
-  func replacement(generation: UInt64) throws(CursorError) -> Cursor? {
-    switch folder {
-    case .some(let folder):
-      return try Cursor.make(
-        name, in: folder, generation: generation, start: 1, permissions: permissions, replacing: true)
-    case .none: return nil
-    }
+  /// Makes the cursor where there was none and one may be made, for the queue `generation`, standing at `first`.
+  ///
+  /// - Returns: whether there is one now that another process has made or moved, whose `mark` was read only now.
+  mutating func make(generation: UInt64, first: UInt64, in parent: borrowing Folder) throws(CursorError) -> Bool {
+    guard mark == nil, case .readWrite(let file, let inside) = access else { return false }
+    let own: Folder
+    do { own = try Folder(making: cursors, in: parent, permissions: inside) } catch { throw .system(error) }
+    let made = try Cursor.make(name, in: own, generation: generation, start: first, permissions: file)
+    let found = made.mark
+    cursor = consume made
+    guard found.generation != generation || found.next != first else { return false }
+    mark = found
+    return true
+  }
+
+  /// The cursor of the queue `generation` in the place of one that counts in another; nil where nothing may be changed,
+  /// or another process has put one there of yet another queue.
+  func replacement(generation: UInt64, in parent: borrowing Folder) throws(CursorError) -> Cursor? {
+    guard case .readWrite(let file, _) = access else { return nil }
+    let own: Folder
+    do { own = try Folder(cursors, in: parent) } catch { throw .system(error) }
+    let cursor = try Cursor.make(
+      name, in: own, generation: generation, start: 1, permissions: file, replacing: true)
+    guard cursor.generation == generation else { return nil }
+    return cursor
   }
 }
 

@@ -84,8 +84,7 @@ package struct DaemonHealth: Equatable, Sendable {
   }
 
   private func since(_ microseconds: UInt64?, _ lead: String = " since", _ end: String = "") -> String {
-    guard let microseconds, microseconds > 0 else { return "" }
-    let (nanoseconds, overflow) = microseconds.multipliedReportingOverflow(by: 1000)
-    return overflow ? "" : "\(lead) \(LocalTime(unixNanoseconds: nanoseconds).text)\(end)"
+    guard let microseconds, microseconds > 0, let time = LocalTime(unixMicroseconds: microseconds) else { return "" }
+    return "\(lead) \(time.text)\(end)"
   }
 }

@@ -6,12 +6,15 @@ package import System
 ///
 ///     oldest ── record ── record ──┤ damage ├── record ── published
 ///
-/// Behind a bad record the next one is looked for at every multiple of 8: what has a plausible header, a matching
-/// checksum, its own length at its end, and a number that does not go back, is one. (What an earlier lap left there has
-/// lower numbers.)
+/// Behind a bad record the next one is looked for at every multiple of 8: what has a plausible header, its own length at
+/// its end, a matching checksum, and a number that does not go back, is one. What an earlier lap left there does not
+/// match its checksum, which covers the position; in a file of version 1 only its number tells.
 package struct QueueInspector: ~Copyable {
   private let file: QueueFile
   private var window = RecordWindow()
+  /// Where the queue ended when it was opened: what is published afterwards is not looked at, so that a walk ends
+  /// however fast the writer is.
+  package let end: UInt64
   /// The place of the next record to be looked at.
   package private(set) var position: UInt64
   /// The number that the next record should have; nil where nothing is known before it.
@@ -24,7 +27,7 @@ package struct QueueInspector: ~Copyable {
   /// - Throws: where the header cannot be used: nothing can be known of the records then.
   package init(_ name: String, in folder: borrowing Folder) throws(QueueError) {
     let file = try QueueFile(name, in: folder, writable: false)
-    position = try file.bounds().oldest
+    (position, end) = try file.bounds()
     self.file = file
   }
 
@@ -66,7 +69,7 @@ package struct QueueInspector: ~Copyable {
     /// The writer has overwritten so many numbers before this came to them, which is no fault.
     case overtaken(UInt64)
     case damage(Damage)
-    /// Nothing more has been published.
+    /// Nothing more had been published when the queue was opened.
     case end
   }
 
@@ -82,12 +85,12 @@ package struct QueueInspector: ~Copyable {
   package mutating func next() throws(QueueError) -> Step {
     for _ in 0..<Self.patience {
       let (oldest, published) = try file.bounds()
-      if position >= published { return .end }
       if position < oldest {
         position = oldest
         wasOvertaken = true
-        continue
       }
+      // Who was overtaken right past the end has still to say how many it could not see.
+      if position >= published || position >= end && !wasOvertaken { return .end }
       guard published - position >= UInt64(RecordLayout.smallest) else {
         return .damage(passOver("no room for a record", published))
       }
@@ -100,10 +103,12 @@ package struct QueueInspector: ~Copyable {
         return .damage(passOver(what, published))
       }
       if let expected, header.sequence < expected {
-        // Whole, but of an earlier lap: what should have replaced it never reached the disk.
+        // In version 1, whole, but of an earlier lap: what should have replaced it never reached the disk. Later, no
+        // writer wrote it.
         return .damage(passOver("number \(header.sequence) where \(expected) belongs", published))
       }
       if let step = jump(to: header.sequence) { return step }
+      if position >= end { return .end }
       let start = position
       position += UInt64(RecordLayout.recordBytes(payload: header.length))
       expected = header.nextSequence
@@ -133,6 +138,13 @@ package struct QueueInspector: ~Copyable {
     return try file.firstTrusted(from: start) > start
   }
 
+  /// Goes back to the oldest record; `end` stays.
+  package mutating func rewind() throws(QueueError) {
+    position = try file.bounds().oldest
+    expected = nil
+    wasOvertaken = false
+  }
+
   /// Goes to the next whole record behind the bad one at `position`.
   private mutating func passOver(_ what: String, _ published: UInt64) -> Damage {
     let start = position
@@ -150,15 +162,16 @@ package struct QueueInspector: ~Copyable {
     return Damage(start: start, end: position, expected: expected, next: next, what: what)
   }
 
-  /// The record at `position`, if a whole one begins there: a look at the words that can only be a header's comes first,
-  /// since there are two million places in a ring of 16 MiB.
+  /// The record at `position`, if a whole one begins there: a look at the words that can only be a header's and at its
+  /// length comes first, since there are two million places in a ring of 16 MiB, and a checksum may be of 2 MiB.
   private mutating func wholeRecord(at position: UInt64, _ published: UInt64) -> RecordHeader? {
     guard published - position >= UInt64(RecordLayout.smallest) else { return nil }
     let words = file.headerWords(at: position)
     let recordBytes = RecordLayout.recordBytes(payload: Int(words[0] & 0xFFFF_FFFF))
     guard recordBytes <= file.largestRecord, UInt64(recordBytes) <= published - position,
-      RecordHeader(words: words) != nil, let header = record(at: position, published),
-      file.startOfRecord(endingAt: position + UInt64(recordBytes), oldest: position) == position
+      RecordHeader(words: words) != nil,
+      file.startOfRecord(endingAt: position + UInt64(recordBytes), oldest: position) == position,
+      let header = record(at: position, published)
     else { return nil }
     return header
   }

@@ -117,12 +117,6 @@ package struct FileDescriptor: ~Copyable {
     return unsafe poll(&request, 1, 0) != 0
   }
 
-  /// Whether nobody is left who could read what is written here (poll(2) says so of pipes and sockets, POLLERR).
-  package func isAbandoned() -> Bool {
-    var request = pollfd(fd: raw, events: 0, revents: 0)
-    return unsafe poll(&request, 1, 0) > 0 && request.revents & Int16(POLLERR) != 0
-  }
-
   /// Writes all of `bytes`, waiting (with poll(2)) where the descriptor does not block.
   package func writeAll(_ bytes: borrowing Span<UInt8>) throws(SystemError) {
     var written = 0

@@ -27,6 +27,13 @@ package struct LocalTime: Equatable, Sendable {
     microsecond = Int(unixNanoseconds % 1_000_000_000 / 1000)
   }
 
+  /// - Parameter unixMicroseconds: since the Unix epoch; nil where it is beyond the year 2554.
+  package init?(unixMicroseconds: UInt64) {
+    let (nanoseconds, overflow) = unixMicroseconds.multipliedReportingOverflow(by: 1000)
+    guard !overflow else { return nil }
+    self.init(unixNanoseconds: nanoseconds)
+  }
+
   /// For people: 2026-11-23 13:14:41
   package var text: String { written(between: " ", withMicroseconds: false) }
 

@@ -179,12 +179,12 @@ private func prepareCursors(_ state: borrowing StateFolder, _ writer: borrowing 
 
 /// Which files queue and lock are, whatever their names are given to later.
 private struct StateFiles: Equatable {
-  private let identities: [UInt64]
+  private let queue: FileIdentity
+  private let lock: FileIdentity
 
   init(_ folder: borrowing Folder) throws(SystemError) {
-    let queue = try folder.status(of: StateFolder.queueFile)
-    let lock = try folder.status(of: StateFolder.lockFile)
-    identities = [queue.device, queue.inode, lock.device, lock.inode]
+    queue = try folder.status(of: StateFolder.queueFile).identity
+    lock = try folder.status(of: StateFolder.lockFile).identity
   }
 }
 

@@ -38,6 +38,16 @@ struct DumpRequest {
     case .damage(let damage): damage.next.map { $0 > from ?? 0 } ?? true
     }
   }
+
+  /// How many lines would be printed of what the inspector finds.
+  fileprivate func count(_ inspector: inout QueueInspector) throws(QueueError) -> UInt64 {
+    var count: UInt64 = 0
+    while true {
+      let step = try inspector.next()
+      if step == .end { return count }
+      if wants(step) { count += 1 }
+    }
+  }
 }
 
 extension Options {
@@ -50,11 +60,17 @@ extension Options {
 func dump(_ request: DumpRequest, _ session: borrowing Session) throws(Failure) -> ExitCode {
   if request.isHeader { return try dumpHeader(asJSON: request.isJSON, session) }
   var passedOver: UInt64 = 0
+  var inspector = try session.inspector()
   if let last = request.last {
-    let count = try count(request, session)
+    let count: UInt64
+    do throws(QueueError) {
+      count = try request.count(&inspector)
+      try inspector.rewind()
+    } catch {
+      throw Failure(error)
+    }
     passedOver = count > last ? count - last : 0
   }
-  var inspector = try session.inspector()
   let printer = RecordPrinter(isJSON: request.isJSON)
   var output = StandardOutput()
   if !request.isJSON { printer.writeHeading(to: &output.buffer) }
@@ -84,21 +100,6 @@ func dump(_ request: DumpRequest, _ session: borrowing Session) throws(Failure) 
 
 /// A large queue is not collected before it is printed.
 private let flushAt = 64 * 1024
-
-/// How many lines would be printed.
-private func count(_ request: DumpRequest, _ session: borrowing Session) throws(Failure) -> UInt64 {
-  var inspector = try session.inspector()
-  var count: UInt64 = 0
-  do throws(QueueError) {
-    while true {
-      let step = try inspector.next()
-      if step == .end { return count }
-      if request.wants(step) { count += 1 }
-    }
-  } catch {
-    throw Failure(error)
-  }
-}
 
 private func dumpHeader(asJSON: Bool, _ session: borrowing Session) throws(Failure) -> ExitCode {
   let words: [QueueHeaderWord]

@@ -165,10 +165,7 @@ extension StatusReport {
 }
 
 /// A moment of the queue file, which is in microseconds.
-func moment(_ microseconds: UInt64) -> String {
-  let (nanoseconds, overflow) = microseconds.multipliedReportingOverflow(by: 1000)
-  return overflow ? "?" : LocalTime(unixNanoseconds: nanoseconds).text
-}
+func moment(_ microseconds: UInt64) -> String { LocalTime(unixMicroseconds: microseconds)?.text ?? "?" }
 
 /// A time in microseconds, in the unit in which a person would say it.
 private func duration(_ microseconds: UInt64) -> String {

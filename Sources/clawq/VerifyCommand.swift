@@ -65,7 +65,7 @@ private struct Findings {
 
   mutating func walk(_ inspector: inout QueueInspector) throws(QueueError) {
     let start = inspector.position
-    var progress = Progress(end: try inspector.extent().published)
+    var progress = Progress(end: inspector.end)
     while true {
       switch try inspector.next() {
       case .end:
@@ -113,19 +113,32 @@ private struct Findings {
     for name in try folder.names().sorted() where !name.hasPrefix(".") {
       do throws(CursorError) {
         guard let mark = try Cursor.open(name, in: folder, writable: false)?.mark else { continue }
-        // The queue's end after the mark was read: both only grow.
-        let end = (try? inspector.extent().nextSequence) ?? nil
-        marks.append(Mark(name: name, next: mark.next, fault: fault(of: mark, inspector.generation, end)))
+        var fault = fault(of: mark, &inspector)
+        // It may count in a file that has taken the place of the one that is open: what has the name now is as new.
+        if fault != nil { fault = self.fault(of: mark, inNewestOf: state) }
+        marks.append(Mark(name: name, next: mark.next, fault: fault))
       } catch {
         marks.append(Mark(name: name, next: nil, fault: Failure(error).line))
       }
     }
   }
 
-  private func fault(of mark: CursorMark, _ generation: UInt64, _ end: UInt64?) -> String? {
+  /// What is wrong with the mark by the file that has the queue's name now.
+  private func fault(of mark: CursorMark, inNewestOf state: borrowing StateFolder) -> String? {
+    do throws(QueueError) {
+      var newest = try QueueInspector(StateFolder.queueFile, in: state.folder)
+      return fault(of: mark, &newest)
+    } catch {
+      // None to judge it by, for the moment.
+      return nil
+    }
+  }
+
+  private func fault(of mark: CursorMark, _ inspector: inout QueueInspector) -> String? {
     // One of an earlier queue begins anew when it is used next, and its consumer is told.
-    guard mark.generation == generation else { return nil }
-    if let end, mark.next > end {
+    guard mark.generation == inspector.generation else { return nil }
+    // The queue's end after the mark was read: both only grow.
+    if let end = (try? inspector.extent().nextSequence) ?? nil, mark.next > end {
       return "it stands at number \(mark.next), and the queue has only come to \(end - 1)"
     }
     if mark.next < mark.start { return "it stands at number \(mark.next), before its own beginning at \(mark.start)" }

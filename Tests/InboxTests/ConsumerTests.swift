@@ -171,6 +171,46 @@ struct ConsumerTests {
     #expect(new == messages(6...7))
   }
 
+  @Test("a cursor ahead of its queue is not set back by who was slow, once another has and has come there again")
+  func aheadNoMore() throws {
+    var queue = try Queue()
+    try queue.append(5)
+    try queue.get()
+    overwrite(queue.temporary.path + "/cursors/default", at: 64, [20, 0, 0, 0, 0, 0, 0, 0])
+    var slow = try queue.consumer()
+    var buffer = ByteBuffer(capacity: 1024)
+    let batch = try slow.collect(.none, .lines, to: &buffer)
+    try queue.get()
+    try queue.append(14)
+    try queue.get()
+    #expect(try queue.cursor()?.next == 20)
+    try slow.commit(batch)
+    #expect(try queue.cursor()?.next == 20)
+  }
+
+  @Test("a cursor of a newer queue is not replaced by who was slow, nor one where there is no queue any more")
+  func newerQueue() throws {
+    var queue = try Queue()
+    try queue.append(3)
+    try queue.get()
+    try queue.replace()
+    try queue.append(3)
+    var slow = try queue.consumer()
+    var buffer = ByteBuffer(capacity: 1024)
+    let batch = try slow.collect(.none, .lines, to: &buffer)
+    let before = try queue.cursor()
+    _ = try queue.folder.remove("queue.ring")
+    try slow.commit(batch)
+    #expect(try queue.cursor() == before)
+    try queue.reopen()
+    try queue.append(2)
+    try queue.get()
+    let mark = try queue.cursor()
+    #expect(mark?.generation == queue.writer.generation && mark?.next == 3)
+    try slow.commit(batch)
+    #expect(try queue.cursor() == mark)
+  }
+
   // MARK: Losses
 
   @Test("losses stand where they happened, with their number and reason")

@@ -40,7 +40,31 @@ struct InspectorTests {
     #expect(
       extent.oldestRecord == model.entries[model.oldest].header && extent.newestRecord == model.entries.last?.header)
     try model.append([1, 2, 3], to: &writer)
-    #expect(try inspector.next() == .record(model.entries.last!.header, at: model.entries.last!.start, endsWell: true))
+    #expect(try inspector.next() == .end, "what comes after it was opened is for the next one")
+    #expect(inspector.end == extent.published)
+  }
+
+  @Test("However fast the writer is, it comes to an end: what was there when it was opened, as far as it still is")
+  func fastWriter() throws {
+    var random = SeededGenerator()
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    var writer = try openWriter(folder)
+    var model = Model(capacity: 65536)
+    for _ in 0..<100 { try model.append(random.bytes(100), to: &writer) }
+    var inspector = try QueueInspector("queue.ring", in: folder)
+    var seen: [UInt64] = []
+    // Two records appended for each that is looked at.
+    while true {
+      let step = try inspector.next()
+      if step == .end { break }
+      guard case .record(let header, _, true) = step else { throw Wrong("\(step)") }
+      if header.kind == .message { seen.append(header.sequence) }
+      for _ in 0..<2 { try model.append(random.bytes(100), to: &writer) }
+    }
+    #expect(seen == Array(1...100))
+    try inspector.rewind()
+    #expect(try steps(&inspector).count == 101)
   }
 
   @Test("Overtaken by the writer, it says exactly how many numbers it could not see, and calls that no damage")
@@ -50,16 +74,59 @@ struct InspectorTests {
     let folder = try temporary.open()
     var writer = try openWriter(folder)
     var model = Model(capacity: 65536)
-    for _ in 0..<10 { try model.append(random.bytes(100), to: &writer) }
+    for _ in 0..<300 { try model.append(random.bytes(100), to: &writer) }
     var inspector = try QueueInspector("queue.ring", in: folder)
+    let known = model.entries.count
     for _ in 0..<4 { _ = try inspector.next() }
-    for _ in 0..<2000 { try model.append(random.bytes(100), to: &writer) }
+    for _ in 0..<200 { try model.append(random.bytes(100), to: &writer) }
     let oldest = model.entries[model.oldest]
     // A position, and the numbers 1 to 3, were seen.
     #expect(try inspector.next() == .overtaken(oldest.header.sequence - 4))
     #expect(try inspector.next() == .record(oldest.header, at: oldest.start, endsWell: true))
-    #expect(try steps(&inspector).count == model.entries.count - model.oldest - 1)
+    #expect(try steps(&inspector).count == known - model.oldest - 1)
   }
+
+  @Test("Overtaken right past where it would have ended, it says so, and ends")
+  func overtakenPastTheEnd() throws {
+    var random = SeededGenerator()
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    var writer = try openWriter(folder)
+    var model = Model(capacity: 65536)
+    for _ in 0..<10 { try model.append(random.bytes(100), to: &writer) }
+    var inspector = try QueueInspector("queue.ring", in: folder)
+    for _ in 0..<4 { _ = try inspector.next() }
+    for _ in 0..<2000 { try model.append(random.bytes(100), to: &writer) }
+    #expect(try steps(&inspector) == [.overtaken(model.entries[model.oldest].header.sequence - 4)])
+  }
+
+  #if STEPS
+    @Test("A ring full of words that look like headers costs a few looks at each place, and no checksum")
+    func repeatedWords() throws {
+      let temporary = TemporaryFolder()
+      let folder = try temporary.open()
+      do {
+        var random = SeededGenerator()
+        var writer = try openWriter(folder)
+        var model = Model(capacity: 65536)
+        try model.fill(65536 - model.end, to: &writer, &random)
+      }
+      var file = contents(temporary.queue)
+      // Length (the largest there is), number, kind and span, again and again: every 32 bytes a header.
+      let words: [UInt64] = [65536 / 8 - 72, 5, 1, 1]
+      for place in stride(from: Word.ring, to: file.count, by: 8) {
+        let word = words[place / 8 % words.count]
+        for byte in 0..<8 { file[place + byte] = UInt8(truncatingIfNeeded: word >> UInt64(8 * byte)) }
+      }
+      setContents(temporary.queue, file)
+      var inspector = try QueueInspector("queue.ring", in: folder)
+      var found: QueueInspector.Step?
+      let steps = try Steps.count { found = try inspector.next() }
+      guard case .damage(let damage) = found else { throw Wrong("\(String(describing: found))") }
+      #expect(damage.start == 0 && damage.end == 65536 && damage.next == nil)
+      #expect(steps < 65536 / 8 * 12)
+    }
+  #endif
 
   @Test("A flipped bit in any byte of a record hides at most that record, and is named with its place and number")
   func flips() throws {

@@ -29,5 +29,7 @@ import Testing
     #expect(time.isoText == time.text.replacing(" ", with: "T") + ".007000")
     #expect(time.text.hasPrefix("2001-02-0"))
     #expect(LocalTime(unixNanoseconds: .max).text.hasPrefix("2554-07-2"))
+    #expect(LocalTime(unixMicroseconds: 981_173_106_007_000) == LocalTime(unixNanoseconds: 981_173_106_007_000_000))
+    #expect(LocalTime(unixMicroseconds: .max / 1000) != nil && LocalTime(unixMicroseconds: .max / 1000 + 1) == nil)
   }
 }
