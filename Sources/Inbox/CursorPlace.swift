@@ -61,7 +61,7 @@ struct CursorPlace: ~Copyable {
     let own: Folder
     do { own = try Folder(cursors, in: parent) } catch { throw .system(error) }
     let cursor = try Cursor.make(
-      name, in: own, generation: generation, start: 1, permissions: file, replacing: true)
+      name, in: own, generation: generation, start: 1, permissions: file, replacing: mark?.generation)
     guard cursor.generation == generation else { return nil }
     return cursor
   }

@@ -69,23 +69,24 @@ package struct Cursor: ~Copyable {
   /// Makes the cursor file `name`, standing at `start`, and opens it. Where another process was quicker, its file is
   /// opened: there is never more than one, and never a half-made one.
   ///
-  /// - Parameter replacing: puts the new file in the place of one that counts in another queue than `generation`.
+  /// - Parameter replacing: puts the new file in the place of one that counts in this queue; where one of another stands
+  ///   by now, that is opened.
   package static func make(
     _ name: String, in folder: borrowing Folder, generation: UInt64, start: UInt64, permissions: UInt32,
-    replacing: Bool = false
+    replacing: UInt64? = nil
   ) throws(CursorError) -> Cursor {
     do throws(SystemError) {
       // Two processes that replace the same cursor one after the other would set back what the first has read since.
       let lock = try folder.open(".lock", [.readWrite, .create], permissions: permissions)
       try lock.waitForExclusiveLock()
-      if replacing, isCurrent(name, in: folder, generation: generation) {
+      if let replacing, let standing = Self.generation(of: name, in: folder), standing != replacing {
         // The other process has replaced it already.
       } else {
         let aside = ".\(name.prefix(200)).new"
         _ = try folder.remove(aside)
         do throws(SystemError) {
           try write(aside, in: folder, generation: generation, start: start, permissions: permissions)
-          if replacing {
+          if replacing != nil {
             try folder.rename(aside, to: name)
           } else {
             _ = try folder.link(aside, to: name)
@@ -105,9 +106,10 @@ package struct Cursor: ~Copyable {
     return cursor
   }
 
-  private static func isCurrent(_ name: String, in folder: borrowing Folder, generation: UInt64) -> Bool {
-    guard let standing = (try? open(name, in: folder, writable: false)) ?? nil else { return false }
-    return standing.generation == generation
+  /// nil where there is none that could be used.
+  private static func generation(of name: String, in folder: borrowing Folder) -> UInt64? {
+    guard let standing = (try? open(name, in: folder, writable: false)) ?? nil else { return nil }
+    return standing.generation
   }
 
   private static func write(

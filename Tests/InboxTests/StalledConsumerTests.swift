@@ -190,8 +190,7 @@
       while true {
         let world = try World(beginning)
         let note: Comment = "stalled at step \(stalled)"
-        // Where a cursor is being replaced, a third queue may come before any step of what goes before the replacing.
-        let includingCommit = beginning != .cursorOfOldQueue || upheaval != .madeAnew
+        let includingCommit = true
         let didStall = try stall(world, at: stalled, upheaval, includingCommit: includingCommit, note)
         try world.checkCursor(note)
         try world.checkEnd(note)

@@ -20,7 +20,7 @@ struct CursorTests {
     replacing: Bool = false
   ) throws(CursorError) -> Cursor {
     try Cursor.make(
-      name, in: folder, generation: generation, start: start, permissions: 0o600, replacing: replacing)
+      name, in: folder, generation: generation, start: start, permissions: 0o600, replacing: replacing ? 7 : nil)
   }
 
   private func error(_ folder: borrowing Folder, _ name: String = "default", writable: Bool = true) -> CursorError? {
