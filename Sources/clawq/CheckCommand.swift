@@ -91,15 +91,33 @@ extension ByteBuffer {
 }
 
 extension Session {
-  /// The flags that make `get` read what this command looked at; nil where it takes none.
+  /// The flags that make `get` read what this command looked at, with the same mark; nil where it takes none.
   var readerFlags: String? {
-    guard arguments.has(Options.as) || arguments.has(Options.consumer) || arguments.has(Options.unfiltered) else {
-      return nil
-    }
     var flags = ""
-    if arguments.has(Options.as), let agent = identity.agent { flags += " --as \(agent.text)" }
-    if arguments.has(Options.consumer) { flags += " --consumer \(consumerName)" }
+    func add(_ option: Option) {
+      guard arguments.has(option), let text = try? arguments.text(option) else { return }
+      flags += " --\(option.name) \(Self.quoted(text))"
+    }
+    add(Options.as)
+    add(Options.consumer)
+    add(.stateDir)
+    add(.config)
     if arguments.has(Options.unfiltered) { flags += " --unfiltered" }
-    return DisplayText.harmless(flags)
+    return flags.isEmpty ? nil : DisplayText.harmless(flags)
+  }
+
+  /// As a shell takes it for one word.
+  private static func quoted(_ text: String) -> String {
+    let isPlain = text.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), 0x80...:
+        true
+      case UInt8(ascii: "/"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"): true
+      default: false
+      }
+    }
+    return isPlain
+      ? text : "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
   }
 }

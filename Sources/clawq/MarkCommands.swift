@@ -13,6 +13,13 @@ func ack(_ sequence: UInt64, _ session: borrowing Session) throws(Failure) -> Ex
       .badData, "cannot mark \(sequence) read",
       why: newest == 0 ? "nothing has come yet" : "the newest in this queue is \(newest)")
   }
+  // Its numbers begin anew: one that was seen in the old queue says nothing about this one.
+  guard !consumer.isInNewQueue else {
+    throw Failure(
+      .badData, "cannot mark \(sequence) read",
+      why: "this queue was created anew since \(session.consumerName) last read",
+      whatToDo: "run clawq get, which shows what is in it")
+  }
   let standing = consumer.next
   var output = StandardOutput()
   if sequence < standing {
@@ -23,7 +30,6 @@ func ack(_ sequence: UInt64, _ session: borrowing Session) throws(Failure) -> Ex
     do { batch = try consumer.countRest(until: sequence + 1) } catch { throw Failure(error) }
     output.buffer.append(utf8: "marked read up to \(sequence)\(losses(batch))\n")
     try output.write()
-    session.noteNewQueue(consumer)
     try mark(batch, consumer)
   }
   try session.complain(consumer)
