@@ -29,7 +29,7 @@ struct BootID: Equatable {
   }
 
   func note(in mapping: borrowing SharedMapping) {
-    // Release: not before the stores that it vouches for.
+    // Release: on the disk's side nothing pairs with it; among processes only the next writer reads it, after the lock.
     mapping.storeReleasing(high, QueueLayout.bootHighOffset)
     mapping.storeReleasing(low, QueueLayout.bootLowOffset)
   }

@@ -132,7 +132,7 @@ package struct Cursor: ~Copyable {
     return UInt64(checksum.value)
   }
 
-  /// The next sequence number to be read.
+  /// The next sequence number to be read. Acquire: pairs with the exchange in `advance`, its own or another process's.
   package var next: UInt64 { mapping.loadAcquiring(Self.nextOffset) }
   /// Where that record probably is in the ring.
   package var hint: UInt64 { mapping.loadRelaxed(Self.hintOffset) }
@@ -159,6 +159,7 @@ package struct Cursor: ~Copyable {
   ) -> Bool {
     var standing = next
     while standing < target {
+      // Acquires and releases; pairs with itself in another process, and with the acquire in `next`.
       let result = mapping.compareExchange(standing, with: target, Self.nextOffset)
       guard result.exchanged else {
         standing = result.original
@@ -178,8 +179,8 @@ package struct Cursor: ~Copyable {
     mapping.compareExchange(standing, with: target, Self.nextOffset).exchanged
   }
 
-  /// Sets every cursor in `folder` that is ahead of `end` back to it. Only for the writer, before its first record
-  /// after the machine was started anew: the cursors' pages may have reached the disk when the queue's had not, and
+  /// Sets every cursor in `folder` that is ahead of `end` back to it. Only for the writer, at its start, before its first
+  /// record. Where the machine was started anew, the cursors' pages may have reached the disk when the queue's had not, and
   /// the numbers they passed are about to be given to new messages.
   ///
   /// What is not a cursor is left alone: nobody can read on from it. Where one cannot be opened for another reason, the

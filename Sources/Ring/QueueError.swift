@@ -1,6 +1,6 @@
 package import System
 
-/// Why a queue file cannot be used. None of them changes the file.
+/// Why a queue file cannot be used. What is refused for what it is was not touched.
 package enum QueueError: Error, Equatable, CustomStringConvertible {
   /// There is no file of this name.
   case missing(path: String)

@@ -9,8 +9,7 @@ struct QueueFile: ~Copyable {
   private let place: FilePlace
   /// For messages.
   var path: String { place.path }
-  /// One of those that this program knows.
-  let version: UInt64
+  let head: QueueHead
   /// The ring's length in bytes: a power of two.
   let capacity: UInt64
   let mask: UInt64
@@ -22,80 +21,70 @@ struct QueueFile: ~Copyable {
   /// Opens `name` in `folder` and checks everything that does not change while it is open.
   init(_ name: String, in folder: borrowing Folder, writable: Bool) throws(QueueError) {
     let place = FilePlace(name, in: folder.place)
-    var path: String { place.path }
-    let mapping = try Self.map(name, in: folder, path: path, writable: writable)
-    let version = mapping.loadRelaxed(QueueLayout.versionOffset)
-    guard version <= QueueLayout.version else { throw .newerVersion(path: path, version: version) }
-    guard version >= QueueLayout.oldestVersion else { throw .damaged(path: path, what: "unknown format \(version)") }
-    guard mapping.loadRelaxed(QueueLayout.checksumOffset) == Self.checksum(mapping) else {
-      throw .damaged(path: path, what: "the header's checksum does not match")
-    }
-    let capacity = mapping.loadRelaxed(QueueLayout.capacityOffset)
-    guard capacity.nonzeroBitCount == 1, capacity >= UInt64(Limits.queueBytesRange.lowerBound),
-      capacity <= UInt64(Limits.queueBytesRange.upperBound)
-    else { throw .damaged(path: path, what: "a capacity of \(capacity) bytes") }
-    guard mapping.byteCount >= QueueLayout.headerBytes + Int(capacity) else {
-      throw .damaged(path: path, what: "cut short")
-    }
-    self.init(mapping, place, version: version, capacity: capacity)
-  }
-
-  private init(
-    _ mapping: consuming SharedMapping, _ place: FilePlace, version: UInt64, capacity: UInt64
-  ) {
-    self.mapping = mapping
-    self.place = place
-    self.version = version
-    self.capacity = capacity
-    mask = capacity - 1
-    largestRecord = RecordLayout.largest(capacity: capacity)
-    checksumCoversPosition = version >= 2
-  }
-
-  /// The same file in the same memory, for a second user in this process, which must not outlive the first.
-  init(aliasing other: borrowing QueueFile) {
-    self.init(
-      SharedMapping(aliasing: other.mapping), other.place, version: other.version, capacity: other.capacity
-    )
-  }
-
-  private static func map(
-    _ name: String, in folder: borrowing Folder, path: @autoclosure () -> String, writable: Bool
-  ) throws(QueueError) -> SharedMapping {
+    let file: FileDescriptor
     do throws(SystemError) {
       // Non-blocking, in case somebody put a pipe in its place.
-      let file = try folder.open(name, writable ? [.readWrite, .nonBlocking] : [.readOnly, .nonBlocking])
-      let status = try file.status(path())
-      guard status.isRegular, try beginsLikeOurs(file) else { throw SystemError(code: ENODEV, call: "read") }
-      guard status.size >= QueueLayout.headerBytes else { throw SystemError(code: ENODATA, call: "fstat") }
-      // A copy restored with holes in it: a store into one on a full disk would be SIGBUS.
-      if writable { try file.allocate(status.size, path()) }
-      return try SharedMapping(file, byteCount: status.size, writable: writable, path())
+      file = try folder.open(name, writable ? [.readWrite, .nonBlocking] : [.readOnly, .nonBlocking])
     } catch {
-      switch error.code {
-      case ENOENT: throw .missing(path: path())
-      case ENODATA: throw .damaged(path: path(), what: "cut short")
-      // What cannot be opened or mapped that way (a folder, a link, a pipe, a device) was not made by us.
-      case ENODEV, EISDIR, ELOOP, ENXIO: throw .foreign(path: path())
-      default: throw .system(error)
-      }
+      throw Self.refusal(error, place)
+    }
+    let head = try Self.head(of: file, place)
+    let mapping: SharedMapping
+    do throws(SystemError) {
+      // A copy restored with holes in it: a store into one on a full disk would be SIGBUS.
+      if writable { try file.allocate(head.fileBytes, place.path) }
+      mapping = try SharedMapping(file, byteCount: head.fileBytes, writable: writable, place.path)
+    } catch {
+      throw Self.refusal(error, place)
+    }
+    self.init(mapping, place, head)
+  }
+
+  /// The checked head of a file that is long enough for it.
+  private static func head(of file: borrowing FileDescriptor, _ place: FilePlace) throws(QueueError) -> QueueHead {
+    var start = ByteBuffer(capacity: QueueHead.byteCount)
+    let size: Int
+    do throws(SystemError) {
+      let status = try file.status(place.path)
+      size = status.size
+      if status.isRegular { _ = try file.read(into: &start, atLeast: QueueHead.byteCount) }
+    } catch {
+      throw refusal(error, place)
+    }
+    guard start.count >= 8, equal(start.readable.extracting(0..<8), "OCBQUEUE") else {
+      throw .foreign(path: place.path)
+    }
+    let head = try QueueHead(start.readable, path: place.path)
+    guard size >= head.fileBytes else { throw .damaged(path: place.path, what: "cut short") }
+    return head
+  }
+
+  /// A file whose whole length is mapped.
+  init(_ mapping: consuming SharedMapping, _ place: FilePlace, _ head: QueueHead) {
+    self.mapping = mapping
+    self.place = place
+    self.head = head
+    capacity = head.capacity
+    mask = head.capacity - 1
+    largestRecord = RecordLayout.largest(capacity: head.capacity)
+    checksumCoversPosition = head.version >= 2
+  }
+
+  private static func refusal(_ error: SystemError, _ place: FilePlace) -> QueueError {
+    switch error.code {
+    case ENOENT: .missing(path: place.path)
+    // What cannot be opened or mapped that way (a folder, a link, a pipe, a device) was not made by us.
+    case ENODEV, EISDIR, ELOOP, ENXIO: .foreign(path: place.path)
+    default: .system(error)
     }
   }
 
-  private static func beginsLikeOurs(_ file: borrowing FileDescriptor) throws(SystemError) -> Bool {
-    var start = ByteBuffer(capacity: 8)
-    _ = try file.read(into: &start, atLeast: 8)
-    return start.count >= 8 && equal(start.readable.extracting(0..<8), "OCBQUEUE")
-  }
-
-  /// The checksum of the words that are written once.
-  static func checksum(_ mapping: borrowing SharedMapping) -> UInt64 {
-    var checksum = CRC32C()
-    for offset in stride(from: 0, to: QueueLayout.checksumOffset, by: 8) {
-      checksum.update(mapping.loadRelaxed(offset))
+  #if STEPS
+    /// The same file in the same memory, for a second thread of a test, which must not outlive the first.
+    init(aliasing other: borrowing QueueFile) {
+      self.init(SharedMapping(aliasing: other.mapping), other.place, other.head)
     }
-    return UInt64(checksum.value)
-  }
+  #endif
 
   // MARK: - The words that move
 
@@ -115,6 +104,7 @@ struct QueueFile: ~Copyable {
       if published - oldest <= capacity { return (oldest, published) }
       // Either the writer went round between the two loads, and then `oldest` moved before `published` did; or no
       // writer ever wrote these.
+      // Acquire: pairs as the first load does.
       let moved = mapping.loadAcquiring(QueueLayout.oldestOffset)
       guard moved > oldest else { throw .damaged(path: path, what: "positions \(oldest) and \(published)") }
       oldest = moved
@@ -147,7 +137,9 @@ struct QueueFile: ~Copyable {
     let intent = mapping.loadAcquiring(QueueLayout.intentOffset)
     if intent <= position &+ capacity { return position }
     // The writer gave up everything before `oldest` before it said how far it would write: intent <= oldest + capacity.
-    let oldest = mapping.loadRelaxed(QueueLayout.oldestOffset)
+    // Acquire: pairs with the release of `oldest` in `RingWriter.makeRoom`. Whoever goes on there must not see an end
+    // from before.
+    let oldest = mapping.loadAcquiring(QueueLayout.oldestOffset)
     guard oldest > position, oldest & 7 == 0, intent <= oldest &+ capacity else {
       throw .damaged(path: path, what: "an intent of \(intent) that leaves no room for the record at \(position)")
     }
@@ -160,14 +152,14 @@ struct QueueFile: ~Copyable {
     let hint = mapping.loadAcquiring(QueueLayout.sequenceOffset)
     guard hint < QueueLayout.positionLimit else { return nil }
     // Without its complement it is none: one of the two was stored and the other not yet, or it is damaged.
-    return version < 2 || mapping.loadRelaxed(QueueLayout.sequenceCheckOffset) == ~hint ? hint : nil
+    return head.version < 2 || mapping.loadRelaxed(QueueLayout.sequenceCheckOffset) == ~hint ? hint : nil
   }
 
   @inline(__always)
   func storeSequenceHint(_ next: UInt64) {
     // Release: pairs with the acquire in `sequenceHint`.
     mapping.storeReleasing(next, QueueLayout.sequenceOffset)
-    if version >= 2 { mapping.storeRelaxed(~next, QueueLayout.sequenceCheckOffset) }
+    if head.version >= 2 { mapping.storeRelaxed(~next, QueueLayout.sequenceCheckOffset) }
   }
 
   var flags: UInt64 {
@@ -175,7 +167,8 @@ struct QueueFile: ~Copyable {
     mapping.loadAcquiring(QueueLayout.flagsOffset)
   }
 
-  /// Only for the writer, or who holds its lock.
+  /// Only for the writer, or who holds its lock. Release: pairs with the acquire in `flags`: who sees that a file is
+  /// superseded, finds the other one under its name.
   func setFlags(_ flags: UInt64) { mapping.storeReleasing(flags, QueueLayout.flagsOffset) }
 
   /// Wakes everyone who sleeps on this file.

@@ -29,7 +29,7 @@ package struct QueueInspector: ~Copyable {
   }
 
   /// Changes when the queue is created anew.
-  package var generation: UInt64 { file.mapping.loadRelaxed(QueueLayout.generationOffset) }
+  package var generation: UInt64 { file.head.generation }
   /// The ring's length in bytes.
   package var capacity: UInt64 { file.capacity }
   /// For messages.

@@ -44,6 +44,13 @@ struct RecordWindow: ~Copyable {
     }
   }
 
+  /// Holds nothing any more.
+  mutating func forget() {
+    start = 0
+    end = 0
+    payloadRange = 0..<0
+  }
+
   /// Looks at the record at `position`, a multiple of 8.
   @inline(__always)
   mutating func record(at position: UInt64, in file: borrowing QueueFile) -> Found {

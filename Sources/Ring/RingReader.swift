@@ -31,15 +31,9 @@ package struct RingReader: ~Copyable {
   }
 
   /// Identifies this queue: changes when the queue is created anew.
-  package var generation: UInt64 { file.mapping.loadRelaxed(QueueLayout.generationOffset) }
-  /// The format of the file; `QueueLayout.version`, or one before it.
-  package var version: UInt64 { file.version }
-  /// The ring's length in bytes.
-  package var capacity: UInt64 { file.capacity }
+  package var generation: UInt64 { file.head.generation }
   /// For messages.
   package var path: String { file.path }
-  /// Whether a queue with these members was once joined to Redis.
-  package var wasJoined: Bool { file.flags & QueueLayout.joinedFlag != 0 }
   /// Whether another file has taken the place of this one: nothing will be published here any more, and what comes next
   /// is found by opening the name again. Whoever slept on this file was woken.
   package var isSuperseded: Bool { file.flags & QueueLayout.supersededFlag != 0 }
@@ -69,16 +63,30 @@ package struct RingReader: ~Copyable {
         position &+= UInt64(truncatingIfNeeded: RecordLayout.recordBytes(payload: header.length))
         sequence = header.nextSequence
         return .record(header)
-      case .malformed(let fault):
-        // A writer that repaired the file has given up what is bad, and readers go on behind it.
-        let (oldest, _) = try file.bounds()
-        guard oldest > position else { throw damaged("\(fault) at \(position)") }
-        position = oldest
+      case .malformed:
+        try lookAgain()
       case .more(let bytes):
         guard try load(bytes) else { return .end }
       }
     }
     throw .overrun(path: file.path)
+  }
+
+  /// What is not a record is looked at once more: a writer may have repaired the file since it was copied, and have given
+  /// up what was bad, or filled it.
+  ///
+  /// - Throws: `damaged` where it has not.
+  private mutating func lookAgain() throws(QueueError) {
+    let (oldest, published) = try file.bounds()
+    if oldest > position {
+      position = oldest
+      return
+    }
+    guard published >= position, published - position >= UInt64(RecordLayout.smallest) else {
+      throw damaged("an end of \(published) in the middle of a record")
+    }
+    window.forget()
+    _ = try window.header(at: position, in: file, published: published)
   }
 
   /// What lies between the expected number and the one that was found is exactly what was overwritten.

@@ -62,13 +62,15 @@ extension RingWriter {
     let recipe = QueueRecipe(
       name: name, capacity: capacity, permissions: permissions, lossReason: lossReason, boot: boot, now: now)
     var writer = try openOrCreate(recipe, in: folder)
-    if writer.file.version != QueueLayout.version || writer.capacity != UInt64(capacity) {
-      do throws(QueueError) {
+    if writer.file.head.version != QueueLayout.version || writer.capacity != UInt64(capacity) {
+      do throws(ReplacingError) {
         let rebuilt = try writer.rebuilt(recipe, in: folder)
         writer = rebuilt
       } catch {
+        // Into a file that has lost its name nobody may write; the next start goes on with the one that has it.
+        guard !error.isPlaced else { throw error.cause }
         // The old file is as good as it was, only not as wished.
-        writer.rebuilding = .failed(error)
+        writer.rebuilding = .failed(error.cause)
       }
     }
     // One that was put aside and has its name again.
@@ -89,7 +91,7 @@ extension RingWriter {
       file = try QueueFile(recipe.name, in: folder, writable: true)
     } catch {
       guard case .missing = error else { throw error }
-      return try create(recipe, in: folder)
+      do throws(ReplacingError) { return try create(recipe, in: folder) } catch { throw error.cause }
     }
     // What a writer left that died while it replaced a file: told now, so that the name is free for the next.
     try tellSleepers(recipe, in: folder)
@@ -110,19 +112,33 @@ extension RingWriter {
   }
 
   /// Begins anew in the place of a file without a single whole record: only its header can say where the sequence stands.
+  /// The file gets another name first, and loses this one only to the new file: until then the next start finds it again.
   private static func putAside(
     _ file: borrowing QueueFile, _ recipe: QueueRecipe, in folder: borrowing Folder
   ) throws(QueueError) -> RingWriter {
-    let aside = "\(recipe.name).damaged-\(recipe.now / 1_000_000)"
+    var aside = "\(recipe.name).damaged-\(recipe.now / 1_000_000)"
     do throws(SystemError) {
+      // What was put aside before is evidence, too.
+      var number = 1
+      while try !folder.link(recipe.name, to: aside) {
+        number += 1
+        aside = "\(recipe.name).damaged-\(recipe.now / 1_000_000)-\(number)"
+      }
       _ = try folder.link(recipe.name, to: recipe.supersededName)
-      try folder.rename(recipe.name, to: aside)
     } catch {
       throw .system(error)
     }
     let hint = file.sequenceHint.flatMap { $0 > 0 ? $0 : nil }
-    let generation = file.mapping.loadRelaxed(QueueLayout.generationOffset)
-    var writer = try create(recipe, continuing: hint.map { (generation, $0) }, in: folder)
+    var writer: RingWriter
+    do throws(ReplacingError) {
+      writer = try create(recipe, continuing: hint.map { (file.head.generation, $0) }, flags: file.flags, in: folder)
+    } catch {
+      if !error.isPlaced {
+        _ = try? folder.remove(aside)
+        _ = try? folder.remove(recipe.supersededName)
+      }
+      throw error.cause
+    }
     writer.outcome = .replaced(aside: aside)
     return writer
   }
@@ -142,7 +158,8 @@ extension RingWriter {
     let hint = file.sequenceHint ?? 0
     let lost = hint > whole ? hint - whole : 0
     survey.gap?.fill(in: file, reason: recipe.lossReason, now: recipe.now)
-    // Release: pairs with the acquire in `QueueFile.bounds`.
+    // Release: both pair with the acquires in `QueueFile.published` and `bounds`. A reader that lives beside this repair
+    // may have copied what is filled or cut here: it looks again before it believes that its copy is bad.
     file.mapping.storeReleasing(survey.oldest, QueueLayout.oldestOffset)
     if lost == 0 { file.mapping.storeReleasing(survey.end, QueueLayout.publishedOffset) }
     var writer = RingWriter(

@@ -11,7 +11,8 @@ internal import System
 //   5. queue.ring.superseded  is removed
 //
 // Whoever dies before 3 has changed nothing but names that the next start removes. Whoever dies after it leaves the
-// second name to the next start, which does 4 and 5: no reader sleeps on a file into which nobody writes.
+// second name to the next start, which does 4 and 5, so that no reader sleeps on a file into which nobody writes. (Where the
+// old file cannot be opened for that, its readers find out by looking at the name, which they do every few seconds.)
 
 /// What came of making a queue file into one of another capacity or version.
 package enum Rebuilding: Equatable, Sendable {
@@ -24,53 +25,68 @@ package enum Rebuilding: Equatable, Sendable {
   case failed(QueueError)
 }
 
+/// Why a new file did not take the name, or was not safe under it.
+struct ReplacingError: Error {
+  let cause: QueueError
+  /// Whether it has the name already.
+  var isPlaced = false
+}
+
 extension RingWriter {
   /// Makes a queue with no message in it.
   ///
-  /// - Parameter continuing: a queue whose messages are all gone: its generation, and the number that it would give next.
+  /// - Parameters:
+  ///   - continuing: a queue whose messages are all gone: its generation, and the number that it would give next.
+  ///   - flags: of that queue; what it was joined to stays known.
   static func create(
-    _ recipe: QueueRecipe, continuing: (generation: UInt64, sequence: UInt64)? = nil, in folder: borrowing Folder
-  ) throws(QueueError) -> RingWriter {
+    _ recipe: QueueRecipe, continuing: (generation: UInt64, sequence: UInt64)? = nil, flags: UInt64 = 0,
+    in folder: borrowing Folder
+  ) throws(ReplacingError) -> RingWriter {
     let generation: UInt64
     do throws(SystemError) {
       if let continuing { generation = continuing.generation } else { generation = try systemRandom() | 1 }
     } catch {
-      throw .system(error)
+      throw ReplacingError(cause: .system(error))
     }
     let sequence = continuing?.sequence ?? 1
-    try makeFile(recipe, generation: generation, madeAt: recipe.now, in: folder) { (file) throws(QueueError) in
-      // A queue is never without a record, so that the next sequence number can always be found from the newest: it
-      // begins with a position, which occupies no number.
-      let end = storeFiller(at: 0, sequence: sequence, recipe, in: file)
-      publishAll(oldest: 0, end: end, sequence: sequence, in: file)
-    }
+    let head = QueueHead(capacity: recipe.capacity, generation: generation, madeAt: recipe.now)
+    let file = try makeFile(recipe, head, in: folder)
+    // A queue is never without a record, so that the next sequence number can always be found from the newest: it
+    // begins with a position, which occupies no number.
+    let end = storeFiller(at: 0, sequence: sequence, recipe, in: file)
+    file.setFlags(flags & QueueLayout.joinedFlag)
+    publishAll(oldest: 0, end: end, sequence: sequence, in: file)
     try takeName(recipe, in: folder)
-    let file = try QueueFile(recipe.name, in: folder, writable: true)
-    let end = UInt64(RecordLayout.smallest)
     return RingWriter(file: file, oldest: 0, intent: end, published: end, nextSequence: sequence)
   }
 
   /// The same queue in a file as the recipe has it: the newest records that fit, at the same positions, with the same
   /// sequence numbers, in the same generation. Consumers' marks stay good.
-  func rebuilt(_ recipe: QueueRecipe, in folder: borrowing Folder) throws(QueueError) -> RingWriter {
-    let kept = try newestThatFit(UInt64(recipe.capacity))
+  func rebuilt(_ recipe: QueueRecipe, in folder: borrowing Folder) throws(ReplacingError) -> RingWriter {
+    let head = QueueHead(capacity: recipe.capacity, generation: generation, madeAt: file.head.madeAt)
+    let fresh = try Self.makeFile(recipe, head, in: folder)
     var end = published
-    let madeAt = file.mapping.loadRelaxed(QueueLayout.madeAtOffset)
-    try Self.makeFile(recipe, generation: generation, madeAt: madeAt, in: folder) { (fresh) throws(QueueError) in
+    let kept: (start: UInt64, dropped: UInt64)
+    do throws(QueueError) {
+      kept = try newestThatFit(UInt64(recipe.capacity))
       try copy(from: kept.start, into: fresh)
-      if kept.start == published {
-        end = Self.storeFiller(at: published, sequence: nextSequence, recipe, in: fresh)
+      do throws(SystemError) { _ = try folder.link(recipe.name, to: recipe.supersededName) } catch {
+        throw .system(error)
       }
-      fresh.setFlags(file.flags & QueueLayout.joinedFlag)
-      Self.publishAll(oldest: kept.start, end: end, sequence: nextSequence, in: fresh)
+    } catch {
+      _ = try? folder.remove(recipe.newName)
+      throw ReplacingError(cause: error)
     }
-    do { _ = try folder.link(recipe.name, to: recipe.supersededName) } catch { throw .system(error) }
+    if kept.start == published {
+      end = Self.storeFiller(at: published, sequence: nextSequence, recipe, in: fresh)
+    }
+    fresh.setFlags(file.flags & QueueLayout.joinedFlag)
+    Self.publishAll(oldest: kept.start, end: end, sequence: nextSequence, in: fresh)
     try Self.takeName(recipe, in: folder)
     var writer = RingWriter(
-      file: try QueueFile(recipe.name, in: folder, writable: true), oldest: kept.start, intent: end, published: end,
-      nextSequence: nextSequence)
+      file: fresh, oldest: kept.start, intent: end, published: end, nextSequence: nextSequence)
     writer.outcome = outcome
-    writer.rebuilding = .done(capacity: capacity, version: file.version, dropped: kept.dropped)
+    writer.rebuilding = .done(capacity: capacity, version: file.head.version, dropped: kept.dropped)
     return writer
   }
 
@@ -84,10 +100,8 @@ extension RingWriter {
   /// Steps 4 and 5, for whatever file they are still owed to.
   static func tellSleepers(_ recipe: QueueRecipe, in folder: borrowing Folder) throws(QueueError) {
     do throws(SystemError) {
-      guard try folder.contains(recipe.supersededName) else { return }
-      let old = try folder.status(of: recipe.supersededName)
-      let current = try folder.status(of: recipe.name)
-      if (old.device, old.inode) != (current.device, current.inode),
+      guard let old = try folder.identity(of: recipe.supersededName) else { return }
+      if try old != folder.identity(of: recipe.name),
         let file = try? QueueFile(recipe.supersededName, in: folder, writable: true)
       {
         file.setFlags(file.flags | QueueLayout.supersededFlag)
@@ -101,48 +115,42 @@ extension RingWriter {
 }
 
 extension RingWriter {
-  /// Step 1: a file beside the one in use, with everything in it that `fill` stores.
+  /// Step 1: a file beside the one in use, with nothing in it yet but its head. It is meant for the name that it is to
+  /// take, and says so in its messages.
   private static func makeFile(
-    _ recipe: QueueRecipe, generation: UInt64, madeAt: UInt64, in folder: borrowing Folder,
-    _ fill: (borrowing QueueFile) throws(QueueError) -> Void
-  ) throws(QueueError) {
-    let path = folder.path + "/" + recipe.name
-    let size = QueueLayout.headerBytes + recipe.capacity
+    _ recipe: QueueRecipe, _ head: QueueHead, in folder: borrowing Folder
+  ) throws(ReplacingError) -> QueueFile {
+    let place = FilePlace(recipe.name, in: folder.place)
     do throws(SystemError) {
       // A writer that died in the middle of this left it; the lock says that nobody else is at it now.
       _ = try folder.remove(recipe.newName)
       let made = try folder.open(recipe.newName, [.readWrite, .createNew], permissions: recipe.permissions)
       // Real blocks for every byte, before it is mapped: a store into a hole on a full disk is SIGBUS.
-      try made.allocate(size, path)
-      let mapping = try SharedMapping(made, byteCount: size, writable: true, path)
-      mapping.storeRelaxed(QueueLayout.magic, QueueLayout.magicOffset)
-      mapping.storeRelaxed(QueueLayout.version, QueueLayout.versionOffset)
-      mapping.storeRelaxed(UInt64(recipe.capacity), QueueLayout.capacityOffset)
-      mapping.storeRelaxed(generation, QueueLayout.generationOffset)
-      mapping.storeRelaxed(madeAt, QueueLayout.madeAtOffset)
-      mapping.storeRelaxed(QueueFile.checksum(mapping), QueueLayout.checksumOffset)
-      recipe.boot.note(in: mapping)
+      try made.allocate(head.fileBytes, place.path)
+      let file = QueueFile(
+        try SharedMapping(made, byteCount: head.fileBytes, writable: true, place.path), place, head)
+      head.store(in: file.mapping)
+      recipe.boot.note(in: file.mapping)
+      return file
     } catch {
       _ = try? folder.remove(recipe.newName)
-      throw .system(error)
-    }
-    do throws(QueueError) {
-      try fill(QueueFile(recipe.newName, in: folder, writable: true))
-    } catch {
-      _ = try? folder.remove(recipe.newName)
-      throw error
+      throw ReplacingError(cause: .system(error))
     }
   }
 
-  /// Step 3. Afterwards the rename is on the disk: what is appended from now on must not be lost with it.
-  private static func takeName(_ recipe: QueueRecipe, in folder: borrowing Folder) throws(QueueError) {
+  /// Step 3. The file is on the disk before it has the name, and the name before anything is appended: neither a crash
+  /// of the machine nor a full disk takes away what was received since.
+  private static func takeName(_ recipe: QueueRecipe, in folder: borrowing Folder) throws(ReplacingError) {
     do throws(SystemError) {
       try folder.open(recipe.newName, [.readOnly]).sync()
       try folder.rename(recipe.newName, to: recipe.name)
-      try folder.sync()
     } catch {
       _ = try? folder.remove(recipe.newName)
-      throw .system(error)
+      throw ReplacingError(cause: .system(error))
+    }
+    do throws(SystemError) { try folder.sync() } catch {
+      // Some file systems cannot, and say so; then nothing better can be had.
+      guard error.code == EINVAL else { throw ReplacingError(cause: .system(error), isPlaced: true) }
     }
   }
 

@@ -38,7 +38,7 @@ package struct RingWriter: ~Copyable {
   /// The largest payload, in bytes, that this queue takes.
   package var largestPayload: Int { file.largestRecord - RecordLayout.smallest }
   /// Identifies this queue: changes when the queue is created anew.
-  package var generation: UInt64 { file.mapping.loadRelaxed(QueueLayout.generationOffset) }
+  package var generation: UInt64 { file.head.generation }
   /// The ring's length in bytes.
   package var capacity: UInt64 { file.capacity }
   package var path: String { file.path }
@@ -100,7 +100,7 @@ package struct RingWriter: ~Copyable {
     atomicMemoryFence(ordering: .releasing)
     file.store(header, payload, at: start)
 
-    // 4. Release: pairs with the acquire in `QueueFile.bounds`.
+    // 4. Release: pairs with the acquires in `QueueFile.published` and `bounds`.
     file.mapping.storeReleasing(end, QueueLayout.publishedOffset)
     published = end
     nextSequence = header.nextSequence

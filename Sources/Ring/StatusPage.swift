@@ -87,7 +87,8 @@ enum StatusPage {
     while slot.count & 7 != 0 { slot.append(0) }
     var checksum = CRC32C()
     checksum.update(slot.readable)
-    let count = file.mapping.loadRelaxed(countOffset) &+ 1
+    // 0 means that there is none: a count that was damaged must not come to it.
+    let count = max(file.mapping.loadRelaxed(countOffset) &+ 1, 1)
     let place = Self.slot(count)
     // Release: pairs with the acquire fence in `read`: who sees a word stored below, sees the count before it.
     atomicMemoryFence(ordering: .releasing)
@@ -127,7 +128,7 @@ enum StatusPage {
       // Pairs with the release fence in `publish`: had a word of a later state been copied, the count would differ.
       atomicMemoryFence(ordering: .acquiring)
       if file.mapping.loadRelaxed(countOffset) == count {
-        return decode(copy.readable, isChecked: file.version >= 2)
+        return decode(copy.readable, isChecked: file.head.version >= 2)
       }
     }
     return nil

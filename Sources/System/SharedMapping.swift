@@ -33,12 +33,14 @@ package struct SharedMapping: ~Copyable {
     isOwner = true
   }
 
-  /// The same memory once more, for a second user in this process; whoever mapped it keeps it mapped for as long.
-  package init(aliasing other: borrowing SharedMapping) {
-    unsafe base = other.base
-    byteCount = other.byteCount
-    isOwner = false
-  }
+  #if STEPS
+    /// The same memory once more, for a second thread of a test; whoever mapped it keeps it mapped for as long.
+    package init(aliasing other: borrowing SharedMapping) {
+      unsafe base = other.base
+      byteCount = other.byteCount
+      isOwner = false
+    }
+  #endif
 
   deinit { if isOwner { unsafe munmap(base, byteCount) } }
 

@@ -140,9 +140,11 @@ private func openQueue(
       : "the queue has \(writer.capacity) bytes now instead of \(capacity)"
     log(.notice, "\(change); \(dropped == 0 ? "all of it was kept" : "the oldest \(dropped) numbers did not fit")")
   case .failed(let error):
-    log(
-      .warning,
-      "queue_bytes is \(settings.queueBytes), but this queue has \(writer.capacity) and is used as it is: \(error)")
+    let wish =
+      writer.capacity == UInt64(settings.queueBytes)
+      ? "could not be brought into the present format"
+      : "could not be given \(settings.queueBytes) bytes instead of \(writer.capacity)"
+    log(.warning, "the queue \(wish), and is used as it is: \(error)")
   }
   guard writer.largestPayload >= settings.maxMessageBytes + Limits.receivedSlack else {
     throw Failure(

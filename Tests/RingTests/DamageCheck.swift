@@ -131,10 +131,15 @@ struct DamageCheck: ~Copyable {
           throw Wrong("record \(header.sequence) where \(reading.sequence) belongs")
         }
         reading.sequence = header.nextSequence
-        if let index = image.numbered[header.sequence]?.first(where: { image.written[$0].header == header }) {
-          let payload = image.written[index].payload
+        // Moves of the stream position may be alike, and stand at the same number.
+        let alike = (image.numbered[header.sequence] ?? []).filter { image.written[$0].header == header }
+        if let first = alike.first {
+          guard let index = alike.first(where: { !reading.delivered.contains($0) }) else {
+            throw Wrong("record \(header.sequence) twice")
+          }
+          let payload = image.written[first].payload
           guard equal(reader.payload, payload.span) else { throw Wrong("another payload") }
-          guard reading.delivered.insert(index).inserted else { throw Wrong("record \(header.sequence) twice") }
+          reading.delivered.insert(index)
         } else {
           let isOfRepair = isOfRepair(header, reader.payload)
           guard repaired, isOfRepair else {

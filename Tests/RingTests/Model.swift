@@ -197,6 +197,11 @@ func openWriter(_ folder: borrowing Folder, capacity: Int = 65536, now: UInt64 =
   try RingWriter.open("queue.ring", in: folder, capacity: capacity, permissions: 0o600, lossReason: 5, now: now)
 }
 
+extension RingReader {
+  var wasJoined: Bool { file.flags & 1 != 0 }
+  var version: UInt64 { file.head.version }
+}
+
 extension RingWriter {
   /// Appends a message held in an array.
   mutating func append(

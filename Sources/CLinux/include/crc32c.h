@@ -38,8 +38,12 @@ clinux_crc32c_of(uint64_t word, const void *head, size_t head_count, const void 
 #include <sys/auxv.h>
 
 static inline bool clinux_crc32c_available(void) {
-  static int answer;  // 0: not asked yet
-  if (answer == 0) answer = (getauxval(AT_HWCAP) & (1UL << 7)) != 0 ? 1 : -1;  // HWCAP_CRC32
+  static int known;  // 0: not asked yet; atomic, because two threads may ask at once
+  int answer = __atomic_load_n(&known, __ATOMIC_RELAXED);
+  if (answer == 0) {
+    answer = (getauxval(AT_HWCAP) & (1UL << 7)) != 0 ? 1 : -1;  // HWCAP_CRC32
+    __atomic_store_n(&known, answer, __ATOMIC_RELAXED);
+  }
   return answer > 0;
 }
 
