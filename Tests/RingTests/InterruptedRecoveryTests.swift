@@ -95,4 +95,54 @@ struct InterruptedRecoveryTests {
     let expected: [Step] = [.store(Word.intent), .store(Word.oldest), .store(Word.published)] + Self.noting
     #expect(steps.ofTheProtocol == expected)
   }
+
+  @Test(
+    "Without a whole record: there is always a queue of that name; a number that was known goes on, and what is put aside stays",
+    arguments: [true, false])
+  func puttingAside(hintIsValid: Bool) throws {
+    var random = SeededGenerator()
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    let model = try closedQueue(temporary, bytes: 100_000, &random)
+    let generation = try RingReader.open("queue.ring", in: folder).generation
+    overwrite(temporary.queue, at: Word.ring, random.bytes(65536))
+    if !hintIsValid { overwrite(temporary.queue, at: Word.sequenceCheck, bytes(0)) }
+    let bad = contents(temporary.queue)[Word.ring...]
+    let next = hintIsValid ? model.nextSequence : 1
+    let dead = TemporaryFolder()
+    let place = try dead.open()
+    let steps = try forEachDeath(temporary, in: dead, oneIn: 4, &random) {
+      _ = try openWriter(folder, now: 1_700_000_000_000_000)
+    } left: { _, note in
+      try #require(try place.contains("queue.ring"), note)
+      // Who reads meanwhile finds the old one, and that it is damaged, or the new one.
+      if var reader = try? RingReader.open("queue.ring", in: place) {
+        #expect(try reader.nextSequence() == next, note)
+      }
+      let hasSecondName = try place.contains("queue.ring.superseded")
+      let sleeping = hasSecondName ? "queue.ring.superseded" : "queue.ring"
+      let slept = try place.status(of: sleeping).identity
+      let old = try QueueFile(sleeping, in: place, writable: false)
+      var writer = try openWriter(place, now: 1_700_000_099_000_000)
+      let current = try place.identity(of: "queue.ring")
+      #expect(old.flags & QueueLayout.supersededFlag != 0 || slept == current, note)
+      #expect(writer.nextSequence == next, note)
+      #expect((writer.generation == generation) == hintIsValid, note)
+      var aside = try place.names()
+      aside.removeAll { $0 == "queue.ring" }
+      #expect(!aside.isEmpty && aside.allSatisfy { $0.hasPrefix("queue.ring.damaged-17000000") }, note)
+      if case .replaced(let name) = writer.outcome { #expect(aside.contains(name), note) }
+      #expect(aside.allSatisfy { contents(dead.path + "/" + $0)[Word.ring...] == bad }, note)
+      // It is the same queue, so that a consumer is told exactly what it missed.
+      var reader = try RingReader.open("queue.ring", in: place)
+      try reader.seek(to: 1)
+      #expect(try writer.append([9]) == next, note)
+      if next > 1 { #expect(try reader.next() == .overwritten(next - 1), note) }
+      #expect(try readAll(&reader).map(\.payload) == [[], [9]], note)
+    }
+    // The new one is on the disk before it takes the name, and the old one has another by then.
+    let rename = try #require(steps.ofTheDisk.firstIndex(of: "rename"))
+    #expect(steps.ofTheDisk[..<rename].contains("link") && steps.ofTheDisk[rename - 1] == "fsync")
+    #expect(steps.ofTheDisk[rename...] == ["rename", "fsync"])
+  }
 }

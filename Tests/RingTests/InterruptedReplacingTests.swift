@@ -13,9 +13,9 @@ struct InterruptedReplacingTests {
     + [
       Word.magic, Word.version, Word.capacity, Word.generation, Word.madeAt, Word.checksum, Word.bootHigh, Word.bootLow,
     ].map(Step.store)
-  /// What says which records are in it.
+  /// What it takes over of the old one, and what says which records are in it.
   private static let publishing = [
-    Word.oldest, Word.intent, Word.published, Word.sequence, Word.sequenceCheck,
+    Word.flags, Word.oldest, Word.intent, Word.published, Word.sequence, Word.sequenceCheck,
   ].map(Step.store)
   /// The content is on the disk before the name is, and the name before anything is done with the file.
   private static let takingTheName: [Step] = [.call("fsync"), .call("rename"), .call("fsync")]
@@ -50,13 +50,13 @@ struct InterruptedReplacingTests {
       #expect(sleeping.ring.isSuperseded == (slept != now), note)
       #expect(try writer.append([1, 2, 3]) == model.nextSequence, note)
     }
-    // The old one is opened; the new one is made, with the flags of the old; the old one has a second name before it
-    // loses its first; who sleeps on it is told; the second name goes.
+    // The old one is opened; the new one is made; the old one has a second name before it loses its first; who sleeps on
+    // it is told; the second name goes.
     let opening = [Word.oldest, Word.published, Word.bootHigh, Word.bootLow].map(Step.store)
     let telling: [Step] = [.store(Word.flags)] + Self.waking + [.call("unlink")]
     #expect(
-      steps.ofTheProtocol == opening + Self.making + [.store(Word.flags)] + Self.publishing + [.call("link")]
-        + Self.takingTheName + telling + Self.waking)
+      steps.ofTheProtocol == opening + Self.making + [.call("link")] + Self.publishing + Self.takingTheName + telling
+        + Self.waking)
     #expect(steps.ofTheDisk == ["link", "fsync", "rename", "fsync"])
   }
 
