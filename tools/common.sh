@@ -28,7 +28,8 @@ at_home() {
   HOME=$home CFFIXED_USER_HOME=$home XDG_CACHE_HOME=$home/.cache "$@" </dev/null
 }
 
-# require_swift : exit 69 unless a Swift of at least $swift_minimum is on the PATH.
+# require_swift : exit 69 unless a Swift of at least $swift_minimum is on the PATH, and the linker of the release builds
+# (Package.swift) where the compiler looks for it: beside itself, or on the PATH.
 require_swift() {
   local how="Install Swift $swift_minimum or newer as https://www.swift.org/install says, put it on the PATH, and run this again."
   if ! command -v swift >/dev/null; then
@@ -44,6 +45,24 @@ require_swift() {
   if [[ $(printf '%s\n' "$swift_minimum" "$version" | sort -V | head -n 1) != "$swift_minimum" ]]; then
     complain "Swift $version is too old: this package needs $swift_minimum or newer. $how"
     exit 69
+  fi
+  local beside
+  beside=$(swift_programs)
+  if [[ ! -x $beside/ld.lld ]] && ! command -v ld.lld >/dev/null; then
+    complain "ld.lld is missing, with which clawq and clawsend are linked. The downloads of https://www.swift.org/install" \
+      "have it beside swift (here: $beside); with another Swift, install it (Debian: apt-get install lld)."
+    exit 69
+  fi
+}
+
+# swift_programs : the folder of the compiler's own programs, also where `swift` on the PATH is a link or a launcher.
+swift_programs() {
+  local resources
+  resources=$(run_swift -print-target-info 2>/dev/null | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')
+  if [[ $resources == */lib/swift ]]; then
+    printf '%s\n' "${resources%/lib/swift}/bin"
+  else
+    dirname "$(readlink -f "$(command -v swift)")"
   fi
 }
 
@@ -106,6 +125,11 @@ need_redis() {
 # need_readelf : looks into the programs' headers in the tests.
 need_readelf() {
   command -v readelf >/dev/null || install_packages binutils
+}
+
+# need_valgrind : looks at every access of a run.
+need_valgrind() {
+  command -v valgrind >/dev/null || install_packages valgrind
 }
 
 # need_python : Python packages of tools/requirements.txt in $root/.venv, as $python. Debian forbids pip to install

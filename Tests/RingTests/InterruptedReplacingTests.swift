@@ -5,52 +5,21 @@ import Testing
 
 @testable import Ring
 
-/// A folder's files at one moment, with the names that each has.
-private struct Snapshot {
-  private var files: [(names: [String], content: [UInt8])] = []
-
-  init(of temporary: borrowing TemporaryFolder) throws {
-    let folder = try temporary.open()
-    var places: [UInt64: Int] = [:]
-    for name in try folder.names() {
-      let inode = try folder.status(of: name).inode
-      if let place = places[inode] {
-        files[place].names.append(name)
-      } else {
-        places[inode] = files.count
-        files.append(([name], contents(temporary.path + "/" + name)))
-      }
-    }
-  }
-
-  func restore(in temporary: borrowing TemporaryFolder) throws {
-    let folder = try temporary.open()
-    for name in try folder.names() { _ = try folder.remove(name) }
-    for file in files {
-      setContents(temporary.path + "/" + file.names[0], file.content)
-      for name in file.names.dropFirst() { #expect(try folder.link(file.names[0], to: name)) }
-    }
-  }
-}
-
 @Suite("The queue: killed while it is made, made larger, smaller, or into the present version")
 struct InterruptedReplacingTests {
-  /// What `body` would leave behind if it died before one of its steps: system calls, stores into headers, and one in
-  /// two hundred of the stores that copy records.
-  private func deaths(
-    _ temporary: borrowing TemporaryFolder, _ random: inout SeededGenerator, _ body: () throws -> Void
-  ) throws -> [(Step, Snapshot)] {
-    var left: [(Step, Snapshot)] = []
-    var failure: (any Error)?
-    try Steps.watch(
-      { step in
-        guard step.changesSomething else { return }
-        if case .store(let offset) = step, offset >= Word.ring, random.next() % 200 != 0 { return }
-        do { left.append((step, try Snapshot(of: temporary))) } catch { failure = error }
-      }, body)
-    if let failure { throw failure }
-    return left
-  }
+  /// A file with a header, beside the one in use: what cannot change, the boot id.
+  private static let making: [Step] =
+    [.call("unlink")]
+    + [
+      Word.magic, Word.version, Word.capacity, Word.generation, Word.madeAt, Word.checksum, Word.bootHigh, Word.bootLow,
+    ].map(Step.store)
+  /// What it takes over of the old one, and what says which records are in it.
+  private static let publishing = [
+    Word.flags, Word.oldest, Word.intent, Word.published, Word.sequence, Word.sequenceCheck,
+  ].map(Step.store)
+  /// The content is on the disk before the name is, and the name before anything is done with the file.
+  private static let takingTheName: [Step] = [.call("fsync"), .call("rename"), .call("fsync")]
+  private static let waking: [Step] = [.exchange(Word.wake)]
 
   @Test(
     "Between any two steps: the queue is there whole for who reads, and for the next start, and nobody sleeps on",
@@ -61,15 +30,11 @@ struct InterruptedReplacingTests {
     let model = try change.build(temporary, &random)
     let folder = try temporary.open()
     let first = change.firstKept(model)
-    let left = try deaths(temporary, &random) { _ = try openWriter(folder, capacity: change.to) }
-    let calls = left.filter { if case .call = $0.0 { true } else { false } }
-    #expect(calls.contains { $0.0 == .call("rename") } && calls.contains { $0.0 == .call("link") })
-    #expect(left.contains { $0.0 == .store(64) }, "the flag that says superseded")
     let dead = TemporaryFolder()
     let place = try dead.open()
-    for (index, (step, snapshot)) in left.enumerated() {
-      let note: Comment = "died before step \(index), \(step), seed \(random.seed)"
-      try snapshot.restore(in: dead)
+    let steps = try forEachDeath(temporary, in: dead, oneIn: 200, &random) {
+      _ = try openWriter(folder, capacity: change.to)
+    } left: { _, note in
       // Those who read meanwhile, and those who slept on the old file.
       let reading = try Witness(place)
       try reading.drain(model, until: model.nextSequence, note)
@@ -85,6 +50,14 @@ struct InterruptedReplacingTests {
       #expect(sleeping.ring.isSuperseded == (slept != now), note)
       #expect(try writer.append([1, 2, 3]) == model.nextSequence, note)
     }
+    // The old one is opened; the new one is made; the old one has a second name before it loses its first; who sleeps on
+    // it is told; the second name goes.
+    let opening = [Word.oldest, Word.published, Word.bootHigh, Word.bootLow].map(Step.store)
+    let telling: [Step] = [.store(Word.flags)] + Self.waking + [.call("unlink")]
+    #expect(
+      steps.ofTheProtocol == opening + Self.making + [.call("link")] + Self.publishing + Self.takingTheName + telling
+        + Self.waking)
+    #expect(steps.ofTheDisk == ["link", "fsync", "rename", "fsync"])
   }
 
   @Test("A new queue: the next start makes one, and no half-made one ever has its name")
@@ -92,17 +65,19 @@ struct InterruptedReplacingTests {
     var random = SeededGenerator()
     let temporary = TemporaryFolder()
     let folder = try temporary.open()
-    let left = try deaths(temporary, &random) { _ = try openWriter(folder) }
-    #expect(left.count > 15)
     let dead = TemporaryFolder()
     let place = try dead.open()
-    for (index, (step, snapshot)) in left.enumerated() {
-      let note: Comment = "died before step \(index), \(step)"
-      try snapshot.restore(in: dead)
-      if try place.contains("queue.ring") { #expect(try Witness(place).expected == 1, note) }
+    let steps = try forEachDeath(temporary, in: dead, &random) {
+      _ = try openWriter(folder)
+    } left: { made, note in
+      let hasName = try place.contains("queue.ring")
+      #expect(hasName == made.contains(.call("rename")), note)
+      if hasName { #expect(try Witness(place).expected == 1, note) }
       var writer = try openWriter(place)
       #expect(try writer.append([1]) == 1, note)
       #expect(try place.names() == ["queue.ring"], note)
     }
+    #expect(steps.ofTheProtocol == Self.making + Self.publishing + Self.takingTheName + Self.waking)
+    #expect(steps.ofTheDisk == ["fsync", "rename", "fsync"])
   }
 }

@@ -9,16 +9,22 @@ import Testing
 /// The header's words as the layout draws them, written down a second time: a test that asked the code where they
 /// stand could not see it move them.
 enum Word {
+  static let magic = 0
   static let version = 8
   static let capacity = 16
+  static let generation = 24
+  static let madeAt = 32
   /// The words before it are written once and covered by the checksum, which stands in it.
   static let checksum = 40
   static let bootHigh = 48
+  static let bootLow = 56
+  static let flags = 64
   static let oldest = 128
   static let intent = 136
   static let published = 192
   static let sequence = 200
   static let sequenceCheck = 208
+  static let wake = 256
   static let statusCount = 1024
   static let statusSlots = [2048, 4096]
   static let ring = 65536

@@ -50,6 +50,17 @@ private struct Appending {
   }
 }
 
+extension Scene {
+  /// How many steps the append takes that makes `before` into `after`, by the sizes of the records.
+  fileprivate func steps(from before: Model, to after: Model) -> Int {
+    // Each record that must go is asked for its length; then `oldest` is stored, once.
+    let givenUp = after.oldest - before.oldest
+    let words = Int(recordBytes(appended ?? 0)) / 8
+    // `intent`; the record; `published`, and the hint with its complement.
+    return givenUp + (givenUp > 0 ? 1 : 0) + 1 + words + 3
+  }
+}
+
 @Suite("The queue: a writer that is stopped, or killed, between any two of its steps")
 struct PausedWriterTests {
   @Test("An append of 200 bytes over one of 200 bytes is these 40 steps and no other")
@@ -80,7 +91,9 @@ struct PausedWriterTests {
     // For each step: readers that stand at the oldest, in the middle (one with what follows copied already), at the end.
     var standing: [[Witness]] = []
     var visited = 0
+    var old = Model(capacity: 65536)
     let after = try appending.run(temporary) { model in
+      old = model
       let oldest = model.entries[model.oldest].header.sequence
       let next = model.nextSequence
       for _ in steps {
@@ -105,7 +118,7 @@ struct PausedWriterTests {
       let next = try fresh.ring.nextSequence()
       #expect(next == now.nextSequence, note)
     }
-    #expect(visited == steps.count)
+    #expect(visited == steps.count && visited == scene.steps(from: old, to: after))
     // And each of them goes on afterwards.
     for readers in standing {
       for reader in readers { try reader.drain(after, until: after.nextSequence, "afterwards, seed \(appending.seed)") }
@@ -138,7 +151,7 @@ struct PausedWriterTests {
       left.append(contents(temporary.queue))
     }
     left.append(contents(temporary.queue))
-    #expect(left.count == steps.count + 1)
+    #expect(left.count == steps.count + 1 && steps.count == scene.steps(from: before, to: after))
     let dead = TemporaryFolder()
     let folder = try dead.open()
     for (step, image) in left.enumerated() {

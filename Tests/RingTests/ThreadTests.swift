@@ -52,12 +52,7 @@ struct ThreadTests {
   private static func publishing<Result, Failure: Error>(
     _ offset: Int, _ store: () -> Void, _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    #if STEPS
-      return try Steps.watch({ if $0 == .store(offset) { store() } }, body)
-    #else
-      store()
-      return try body()
-    #endif
+    try Steps.watch({ if $0 == .store(offset) { store() } }, body)
   }
 
   /// Reads all numbers before `end`; each is delivered right, or lost.
