@@ -99,7 +99,7 @@ struct CursorStepTests {
     let before = try mark(folder)
     let after = CursorMark(generation: 8, start: 3, next: 3, hint: 0, lost: 0, batch: 3)
     func replace(_ folder: borrowing Folder) throws {
-      _ = try Cursor.make("default", in: folder, generation: 8, start: 3, permissions: 0o600, replacing: true)
+      _ = try Cursor.make("default", in: folder, generation: 8, start: 3, permissions: 0o600, replacing: 7)
     }
     let dead = TemporaryFolder(inMemory: true)
     let place = try dead.open()
