@@ -91,8 +91,10 @@ extension ByteBuffer {
 }
 
 extension Session {
-  /// The flags that make `get` read what this command looked at, with the same mark; nil where it takes none.
+  /// The flags that make `get` read what this command looked at, with the same mark; nil where it takes none. Paths, which
+  /// would make a line of their own, are not spelt out.
   var readerFlags: String? {
+    if arguments.has(.stateDir) || arguments.has(.config) { return " with the same options" }
     var flags = ""
     func add(_ option: Option) {
       guard arguments.has(option), let text = try? arguments.text(option) else { return }
@@ -100,8 +102,6 @@ extension Session {
     }
     add(Options.as)
     add(Options.consumer)
-    add(.stateDir)
-    add(.config)
     if arguments.has(Options.unfiltered) { flags += " --unfiltered" }
     return flags.isEmpty ? nil : DisplayText.harmless(flags)
   }
