@@ -1,6 +1,7 @@
 internal import Bytes
 
-/// What can be trusted of a queue file that no writer has open: found by verifying every record.
+/// What can be trusted of a queue file that no writer has open: found by verifying every record. The one thing that it
+/// changes is a length at a record's end that does not agree with the record.
 ///
 /// The death of a process leaves every published record whole. The death of the machine may leave any page of the
 /// file older than the others. What can be trusted is the chain that begins at the oldest record and the one that ends

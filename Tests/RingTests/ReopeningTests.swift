@@ -186,4 +186,23 @@ struct ReopeningTests {
     #expect(try folder.names() == ["queue.ring"])
     #expect(try folder.status(of: "queue.ring").mode & 0o777 == 0o600)
   }
+
+  @Test("A length at a record's end that does not agree with the record is put right at the next start")
+  func trailer() throws {
+    let temporary = TemporaryFolder()
+    let folder = try temporary.open()
+    var model = Model(capacity: 65536)
+    do {
+      var writer = try openWriter(folder)
+      for _ in 0..<5 { try model.append([UInt8](repeating: 7, count: 100), to: &writer) }
+    }
+    for entry in model.entries {
+      let whole = contents(temporary.queue)
+      let trailer = Word.ring + Int(entry.end) - 8
+      overwrite(temporary.queue, at: trailer, [whole[trailer] ^ 8])
+      let writer = try openWriter(folder)
+      #expect(writer.nextSequence == model.nextSequence)
+      #expect(word(contents(temporary.queue), trailer) == entry.end - entry.start)
+    }
+  }
 }
