@@ -30,7 +30,6 @@ package final class TLSContext {
     self.configuration = configuration
     serverName = TLSServerName(host: host)
     unsafe copenssl_harden(raw)
-    unsafe copenssl_refuse_passwords(raw)
     let owner = unsafe Unmanaged.passUnretained(sessions).toOpaque()
     unsafe copenssl_keep_sessions(
       raw,

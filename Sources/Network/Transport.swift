@@ -40,9 +40,6 @@ package protocol Transport: AnyObject {
   func finishConnecting() throws(TransportFault) -> ConnectingProgress
   /// What connecting is at, to be followed by the address: "connecting to".
   var activity: String { get }
-  /// Whether bytes may be read now although the descriptor need not be readable: TLS opens more at once than a caller may
-  /// have room for. Who has read asks this before waiting.
-  var holdsMore: Bool { get }
   /// Reads into the free end of `buffer`, of which at least `count` bytes are offered.
   func read(into buffer: inout ByteBuffer, atLeast count: Int) throws(TransportFault) -> TransportProgress
   /// Writes what the other side takes at once, from the front of `bytes`. After `blocked` the next call must begin with the same
@@ -59,6 +56,7 @@ package protocol Transport: AnyObject {
 extension Transport {
   package var activity: String { "connecting to" }
   package var holdsMore: Bool { false }
+  package var unacknowledged: Int { 0 }
 }
 
 /// Begins to connect to an address.
@@ -95,13 +93,4 @@ package enum TransportFault: Error, Equatable, CustomStringConvertible {
     case .closed: "the connection is closed"
     }
   }
-}
-
-extension Transport {
-  package var holdsMore: Bool { false }
-  package var unacknowledged: Int { 0 }
-}
-
-extension TransportFault {
-  package var isCertificateFault: Bool { false }
 }
