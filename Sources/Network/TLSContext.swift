@@ -38,6 +38,8 @@ package final class TLSContext {
         unsafe Unmanaged<TLSSessions>.fromOpaque(owner).takeUnretainedValue().keep(session)
         return 1
       }, owner)
+    // What somebody else left there would be taken for a reason.
+    ERR_clear_error()
     try loadTrust(environment)
     try loadOwnCertificate()
   }

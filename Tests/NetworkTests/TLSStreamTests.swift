@@ -231,7 +231,7 @@ struct TLSStreamTests {
     var sent: [UInt8] = []
     var written: [UInt8] = []
     var got: [UInt8] = []
-    for _ in 0..<100 {
+    for _ in 0..<25 {
       let down = random.bytes(Int.random(in: 1...30_000, using: &random))
       sent += down
       pair.pipe.toClient += pair.server.seal(down)
