@@ -115,7 +115,7 @@ let package = Package(
     tests("RingTests", ["RingStress", "Ring", "System", "Bytes"]),
     tests("OutboxTests", ["Outbox", "System", "Bytes"]),
     tests("EventLoopTests", ["EventLoop", "System", "Bytes"]),
-    tests("NetworkTests", ["Network", "EventLoop", "System", "Bytes"]),
+    tests("NetworkTests", ["Network", "COpenSSL", "EventLoop", "System", "Bytes"]),
     tests("RedisLinkTests", ["RedisLink", "Network", "EventLoop", "RESP", "System", "Bytes"]),
     tests("SettingsTests", ["Settings", "JSON", "Message", "System", "Bytes"]),
     tests("InboxTests", ["Inbox", "Ring", "Message", "JSON", "System", "Bytes"]),

@@ -144,11 +144,13 @@ unsigned long copenssl_take_error(void) {
   return error;
 }
 
-int copenssl_is_error(unsigned long error, int library, int reason) {
-  return ERR_GET_LIB(error) == library && ERR_GET_REASON(error) == reason;
+int copenssl_is_ssl_error(unsigned long error, int reason) {
+  return ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == reason;
 }
 
-int copenssl_is_ssl_error(unsigned long error, int reason) { return copenssl_is_error(error, ERR_LIB_SSL, reason); }
+int copenssl_is_key_mismatch(unsigned long error) {
+  return ERR_GET_LIB(error) == ERR_LIB_X509 && ERR_GET_REASON(error) == X509_R_KEY_VALUES_MISMATCH;
+}
 
 int copenssl_alert(unsigned long error) {
   if (ERR_GET_LIB(error) != ERR_LIB_SSL) return -1;
@@ -207,9 +209,18 @@ void copenssl_keep_sessions(SSL_CTX *context, int (*keep)(SSL *, SSL_SESSION *),
 
 void *copenssl_owner(const SSL *ssl) { return SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), 0); }
 
-static int no_password(char *text, int room, int writing, void *nothing) {
-  (void)text, (void)room, (void)writing, (void)nothing;
+static int no_password(char *text, int room, int writing, void *asked) {
+  (void)text, (void)room, (void)writing;
+  *(int *)asked = 1;
   return -1;
 }
 
-void copenssl_refuse_passwords(SSL_CTX *context) { SSL_CTX_set_default_passwd_cb(context, no_password); }
+int copenssl_use_key(SSL_CTX *context, const char *path) {
+  int asked = 0;
+  SSL_CTX_set_default_passwd_cb(context, no_password);
+  SSL_CTX_set_default_passwd_cb_userdata(context, &asked);
+  int result = SSL_CTX_use_PrivateKey_file(context, path, SSL_FILETYPE_PEM);
+  // Without it OpenSSL asks on the terminal: no other call here reads a key.
+  SSL_CTX_set_default_passwd_cb_userdata(context, NULL);
+  return result == 1 ? 1 : asked ? -1 : 0;
+}

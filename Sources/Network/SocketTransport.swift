@@ -5,6 +5,14 @@ internal import System
 
 /// A TCP or Unix stream socket.
 package final class SocketTransport: Transport {
+  /// A TCP connection whose peer is gone without a word ends by itself. When something is under way, after so many
+  /// milliseconds without an acknowledgement (TCP_USER_TIMEOUT, tcp(7)).
+  package static let userTimeoutMilliseconds: Int32 = 15_000
+  /// When nothing is: after so many seconds of silence, a segment every so many, each of which has to be acknowledged. The
+  /// timeout above ends it here too, so after 20 to 40 s. Costs no command of Redis.
+  package static let keepAliveIdleSeconds: Int32 = 20
+  package static let keepAliveIntervalSeconds: Int32 = 5
+
   private var socket: FileDescriptor?
   private let address: SocketAddress
   private var isConnected: Bool
@@ -17,10 +25,13 @@ package final class SocketTransport: Transport {
       let made = FileDescriptor(
         owning: try systemCall("socket", address.description) { Glibc.socket(address.family, kind, 0) })
       if address.family != AF_UNIX {
-        // The loop gathers a turn's output into one write: waiting to fill a packet would only delay it. Keep-alive
-        // ends a connection whose peer is gone without a word, hours later; probes of the protocol are quicker.
-        try Self.enable(Int32(IPPROTO_TCP), TCP_NODELAY, made.raw, address.description)
-        try Self.enable(SOL_SOCKET, SO_KEEPALIVE, made.raw, address.description)
+        // The loop gathers a turn's output into one write: waiting to fill a packet would only delay it.
+        let subject = address.description
+        try Self.set(Int32(IPPROTO_TCP), TCP_NODELAY, 1, made.raw, subject)
+        try Self.set(SOL_SOCKET, SO_KEEPALIVE, 1, made.raw, subject)
+        try Self.set(Int32(IPPROTO_TCP), TCP_KEEPIDLE, Self.keepAliveIdleSeconds, made.raw, subject)
+        try Self.set(Int32(IPPROTO_TCP), TCP_KEEPINTVL, Self.keepAliveIntervalSeconds, made.raw, subject)
+        try Self.set(Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, Self.userTimeoutMilliseconds, made.raw, subject)
       }
       isConnected = try address.connect(made.raw)
       socket = .some(made)
@@ -34,15 +45,21 @@ package final class SocketTransport: Transport {
     try SocketTransport(connectingTo: address)
   }
 
-  private static func enable(
-    _ level: Int32, _ option: Int32, _ raw: Int32, _ subject: String
+  private static func set(
+    _ level: Int32, _ option: Int32, _ value: Int32, _ raw: Int32, _ subject: String
   ) throws(SystemError) {
-    var on: Int32 = 1
+    var value = value
     let size = socklen_t(MemoryLayout<Int32>.size)
-    _ = try systemCall("setsockopt", subject) { unsafe setsockopt(raw, level, option, &on, size) }
+    _ = try systemCall("setsockopt", subject) { unsafe setsockopt(raw, level, option, &value, size) }
   }
 
   package var rawDescriptor: Int32 { socket?.raw ?? -1 }
+
+  package var unacknowledged: Int {
+    let raw = rawDescriptor
+    let count = try? systemCall("ioctl(SIOCOUTQ)") { clinux_unacknowledged(raw) }
+    return Int(count ?? 0)
+  }
 
   private func open() throws(TransportFault) -> Int32 {
     let raw = rawDescriptor
@@ -103,14 +120,6 @@ package final class SocketTransport: Transport {
       if error.code == EAGAIN { return .blocked(on: .writable) }
       throw fault(error)
     }
-  }
-
-  package var unacknowledged: Int {
-    let raw = rawDescriptor
-    guard raw >= 0, address.family != AF_UNIX else { return 0 }
-    var count: Int32 = 0
-    _ = try? systemCall("ioctl", address.description) { unsafe clinux_bytes_unacknowledged(raw, &count) }
-    return Int(max(count, 0))
   }
 
   package func close() { socket = nil }

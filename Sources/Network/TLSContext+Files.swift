@@ -51,9 +51,10 @@ extension TLSContext {
     guard unsafe SSL_CTX_use_certificate_chain_file(raw, certificate.path) == 1 else {
       throw .notPEM(certificate, expected: "a certificate in PEM", reason: TLSError.take().words)
     }
-    guard unsafe SSL_CTX_use_PrivateKey_file(raw, key.path, SSL_FILETYPE_PEM) == 1 else {
+    let outcome = unsafe copenssl_use_key(raw, key.path)
+    guard outcome == 1 else {
       let error = TLSError.take()
-      if error.isBadPassword { throw .encryptedKey(key) }
+      if outcome < 0 { throw .encryptedKey(key) }
       if error.isKeyMismatch { throw .keyMismatch(key: key, certificate: certificate) }
       throw .notPEM(key, expected: "a private key in PEM", reason: error.words)
     }

@@ -30,7 +30,6 @@ package final class TLSContext {
     self.configuration = configuration
     serverName = TLSServerName(host: host)
     unsafe copenssl_harden(raw)
-    unsafe copenssl_refuse_passwords(raw)
     let owner = unsafe Unmanaged.passUnretained(sessions).toOpaque()
     unsafe copenssl_keep_sessions(
       raw,
@@ -39,6 +38,8 @@ package final class TLSContext {
         unsafe Unmanaged<TLSSessions>.fromOpaque(owner).takeUnretainedValue().keep(session)
         return 1
       }, owner)
+    // What somebody else left there would be taken for a reason.
+    ERR_clear_error()
     try loadTrust(environment)
     try loadOwnCertificate()
   }

@@ -18,7 +18,7 @@ extension TLSEngine {
   private func alertFault(_ number: Int) -> TLSFault.Kind {
     let words = TLSError.words(ofAlert: number)
     // Before TLS 1.3 there is no alert of its own for a certificate that was not given.
-    let isAboutOurs = [40, 41, 42, 43, 44, 45, 46, 48, 49, 116].contains(number)
+    let isAboutOurs = [40, 41, 42, 43, 44, 45, 46, 48, 49, 51, 116].contains(number)
     guard unsafe wire.pointee.was_asked_for_certificate != 0, isAboutOurs else {
       return .alert(number: number, words: words)
     }
@@ -48,6 +48,9 @@ extension TLSEngine {
       X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,
       X509_V_ERR_CERT_UNTRUSTED:
       return .untrustedIssuer(issuer: refused.issuer, trust)
+    // An authority made anew under its old name.
+    case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+      return .untrustedIssuer(issuer: "another authority with the name \(refused.issuer)", trust)
     case X509_V_ERR_APPLICATION_VERIFICATION: return .authorityAsServer
     case X509_V_ERR_EE_KEY_TOO_SMALL, X509_V_ERR_CA_KEY_TOO_SMALL: return .weak(what: refused.keyText, of: owner)
     case X509_V_ERR_CA_MD_TOO_WEAK: return .weak(what: refused.signatureText, of: owner)

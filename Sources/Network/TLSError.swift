@@ -22,17 +22,10 @@ struct TLSError {
     return number >= 0 ? number : nil
   }
 
-  func isTLS(_ reason: Int32) -> Bool { copenssl_is_error(code, Int32(copenssl_library_ssl), reason) == 1 }
+  /// Whether it is that one of the SSL library's own (SSL_R_...).
+  func isTLS(_ reason: Int32) -> Bool { copenssl_is_ssl_error(code, reason) == 1 }
 
-  var isBadPassword: Bool {
-    copenssl_is_error(
-      code, Int32(copenssl_library_pem), Int32(copenssl_error_bad_password)) == 1
-  }
-
-  var isKeyMismatch: Bool {
-    copenssl_is_error(
-      code, Int32(copenssl_library_x509), Int32(copenssl_error_key_mismatch)) == 1
-  }
+  var isKeyMismatch: Bool { copenssl_is_key_mismatch(code) == 1 }
 
   /// An alert's words (RFC 8446 section 6.2) with its number.
   static func words(ofAlert number: Int) -> String {

@@ -9,7 +9,8 @@ enum TLSServerName: Equatable, Sendable {
 
   /// - Parameter host: as an endpoint has it. A zone (`fe80::1%eth0`) is this machine's affair, in no certificate.
   init(host: String) {
-    if let address = SocketAddress(numericHost: host, port: 0) {
+    let isVersion6 = host.utf8.contains(UInt8(ascii: ":"))
+    if let address = SocketAddress(numericHost: String(isVersion6 ? host.prefix { $0 != "%" } : host[...]), port: 0) {
       self = .address(address.hostBytes)
     } else {
       self = .name(host.utf8.last == UInt8(ascii: ".") ? String(host.dropLast()) : host)

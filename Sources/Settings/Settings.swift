@@ -100,6 +100,7 @@ package struct Settings: Sendable {
       throw .queueTooSmall(queueBytes: queueBytes, maxMessageBytes: maxMessageBytes, least: least)
     }
   }
+
   /// Whoever names a file for TLS means to have TLS.
   private mutating func warnOfIdleFiles() {
     if case .server(let url) = redis, url.tls { return }

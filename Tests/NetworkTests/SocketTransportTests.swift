@@ -66,13 +66,31 @@ struct SocketTransportTests {
     let raw = transport.rawDescriptor
     #expect(fcntl(raw, F_GETFL) & O_NONBLOCK != 0)
     #expect(fcntl(raw, F_GETFD) & FD_CLOEXEC != 0)
-    for (level, option) in [(Int32(IPPROTO_TCP), TCP_NODELAY), (SOL_SOCKET, SO_KEEPALIVE)] {
+    let tcp = Int32(IPPROTO_TCP)
+    let expected = [
+      (tcp, TCP_NODELAY, 1), (SOL_SOCKET, SO_KEEPALIVE, 1), (tcp, TCP_KEEPIDLE, 20), (tcp, TCP_KEEPINTVL, 5),
+      (tcp, TCP_USER_TIMEOUT, 15_000),
+    ]
+    for (level, option, wanted) in expected {
       var value: Int32 = 0
       var size = socklen_t(MemoryLayout<Int32>.size)
       #expect(unsafe getsockopt(raw, level, option, &value, &size) == 0)
-      #expect(value != 0)
+      #expect(value == wanted)
     }
     transport.close()
+  }
+
+  @Test("what was written counts until the peer's machine has it")
+  func unacknowledged() throws {
+    let transport = try connected()
+    let server = try listener.accept()
+    #expect(transport.unacknowledged == 0)
+    let block = [UInt8](repeating: 7, count: 64 * 1024)
+    while case .bytes = try transport.write(block.span) {}
+    #expect(transport.unacknowledged > 0)
+    _ = server
+    transport.close()
+    #expect(transport.unacknowledged == 0)
   }
 
   @Test("the end of what the peer sends is told once all of it is read, and again when asked again")

@@ -213,6 +213,40 @@ import Testing
     }
   }
 
+  @Test("the files for TLS are absolute paths or stand below the home; any other path is a fault")
+  func filesForTLS() throws {
+    let settings = try load(
+      """
+      {"redis_url": "rediss://h", "redis_ca_file": "/etc/ca.pem", "redis_cert_file": "~/own.pem",
+       "redis_key_file": "~/own.key"}
+      """)
+    #expect(settings.redisCAFile == "/etc/ca.pem")
+    #expect(settings.redisCertFile == temporary.path + "/own.pem")
+    #expect(settings.redisKeyFile == temporary.path + "/own.key")
+    #expect(settings.warnings.isEmpty)
+    for path in ["\"ca.pem\"", "\"\"", "\"~ca.pem\"", "\"/ca\\u0000.pem\"", "5", "null"] {
+      let found = try #require(fault("{\"redis_url\": \"rediss://h\", \"redis_ca_file\": \(path)}"), "\(path)")
+      #expect(text(found).contains("redis_ca_file"))
+      #expect(text(found).contains("an absolute path, or one that begins with ~/"))
+    }
+  }
+
+  @Test("a key without its certificate is a fault; files for TLS without TLS are a warning each")
+  func filesWithoutUse() throws {
+    let lonely = try #require(fault("{\"redis_url\": \"rediss://h\", \"redis_key_file\": \"/own.key\"}"))
+    #expect(
+      text(lonely) == "redis_key_file cannot be used: there is no redis_cert_file that it could be the key of; "
+        + "set redis_cert_file as well")
+    for url in ["redis://h", "unix:///run/redis.sock", "local"] {
+      let settings = try load("{\"redis_url\": \"\(url)\", \"redis_ca_file\": \"/a\", \"redis_cert_file\": \"/b\"}")
+      #expect(
+        settings.warnings == [
+          "redis_ca_file has no effect: redis_url does not begin with rediss://",
+          "redis_cert_file has no effect: redis_url does not begin with rediss://",
+        ])
+    }
+  }
+
   @Test("the queue holds at least eight of the largest message; the fault names a size that will do")
   func relation() throws {
     let found = try #require(fault("{\"queue_bytes\": 1048576}"))

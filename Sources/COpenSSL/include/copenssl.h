@@ -53,6 +53,8 @@ unsigned long copenssl_take_error(void);
 // What an error of the SSL library says: the alert's number where the peer sent one, else -1.
 int copenssl_alert(unsigned long error);
 int copenssl_is_ssl_error(unsigned long error, int reason);
+// Whether it says that a private key is not its certificate's.
+int copenssl_is_key_mismatch(unsigned long error);
 
 // The subject alternative name number `index` among the DNS names and IP addresses of a certificate: its length, of which
 // at most `room` bytes are written; -1 where there are not so many. The bytes are the peer's own, whatever they are.
@@ -66,14 +68,8 @@ int64_t copenssl_time(const ASN1_TIME *time);
 void copenssl_keep_sessions(SSL_CTX *context, int (*keep)(SSL *, SSL_SESSION *), void *owner);
 void *copenssl_owner(const SSL *ssl);
 
-// Never asks for a password: a key that needs one is refused.
-void copenssl_refuse_passwords(SSL_CTX *context);
-
-enum {
-  copenssl_error_bad_password = PEM_R_BAD_PASSWORD_READ,
-  copenssl_error_key_mismatch = X509_R_KEY_VALUES_MISMATCH,
-};
-int copenssl_is_error(unsigned long error, int library, int reason);
-enum { copenssl_library_pem = ERR_LIB_PEM, copenssl_library_x509 = ERR_LIB_X509, copenssl_library_ssl = ERR_LIB_SSL };
+// Reads the private key in the file `path` (PEM): 1, or 0 and an error, or -1 where it is under a password, which nobody
+// is asked for.
+int copenssl_use_key(SSL_CTX *context, const char *path);
 
 #endif
