@@ -50,11 +50,13 @@ class Process:
     def __init__(self, log):
         self.log_path = log
         self.child = None
+        # Words before its own, of a program that becomes it: to run it in other namespaces.
+        self.wrapper = []
 
     def spawn(self, arguments, environment):
         with open(self.log_path, "ab") as log:
             self.child = subprocess.Popen(
-                [str(word) for word in arguments],
+                [str(word) for word in (*self.wrapper, *arguments)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=self.log_path.parent,
             )
 
@@ -138,7 +140,8 @@ class RedisServer(Process):
         return f"redis://127.0.0.1:{self.port}"
 
     def client(self, **more):
-        return redis.Redis(port=self.port, password=self.password, **more)
+        # By the socket: it is reached from every namespace, and by no fault of the tests.
+        return redis.Redis(unix_socket_path=str(self.socket), password=self.password, **more)
 
     def publish(self, payload):
         """Publishes raw bytes, or an object as the Python version did; gives the number of receivers."""
@@ -148,6 +151,43 @@ class RedisServer(Process):
 
     def subscribers(self):
         return self.client().pubsub_numsub(CHANNEL)[0][1]
+
+
+class TLSRedisServer(RedisServer):
+    """The same with a port for TLS beside the plain one."""
+
+    tls_port = None
+
+    def __init__(self, folder, certificate, authority, *options, asks_client=False):
+        super().__init__(folder, *options)
+        self.certificate, self.key = certificate
+        self.authority = authority
+        self.asks_client = asks_client
+        # A file of settings for OpenSSL, for what it would refuse to serve.
+        self.openssl_settings = None
+
+    def spawn(self, arguments, environment):
+        # As the plain port, it is found by trying, and kept by a restart.
+        if self.port is None:
+            self.tls_port = random.randrange(20000, 32000)
+        if self.openssl_settings:
+            environment = {**environment, "OPENSSL_CONF": str(self.openssl_settings)}
+        super().spawn(
+            [
+                *arguments, "--tls-port", self.tls_port, "--tls-cert-file", self.certificate, "--tls-key-file", self.key,
+                "--tls-ca-cert-file", self.authority, "--tls-auth-clients", "yes" if self.asks_client else "no",
+            ],
+            environment,
+        )
+
+    def serve(self, certificate):
+        """Shows this certificate from the next connection on."""
+        self.certificate, self.key = certificate
+        self.client().config_set("tls-cert-file", str(self.certificate), "tls-key-file", str(self.key))
+
+    @property
+    def tls_url(self):
+        return f"rediss://127.0.0.1:{self.tls_port}"
 
 
 class Node(Process):
