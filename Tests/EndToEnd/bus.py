@@ -23,15 +23,16 @@ def program(name):
     return str(path)
 
 
-def wait_until(what, predicate, patience=PATIENCE):
-    """Waits for a true answer and gives it; fails, saying what was waited for, after `patience` seconds."""
+def wait_until(what, predicate, patience=PATIENCE, pause=0.02):
+    """Waits for a true answer and gives it, asking every `pause` seconds; fails, saying what was waited for, after
+    `patience` seconds."""
     deadline = time.monotonic() + patience
     while True:
         answer = predicate()
         if answer:
             return answer
         assert time.monotonic() < deadline, f"waited {patience} s in vain: {what}"
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def stays_away(predicate, seconds=0.5):
@@ -131,6 +132,8 @@ class RedisServer(Process):
             redis.Redis(unix_socket_path=str(self.socket)).ping()
             return True
         except redis.AuthenticationError:
+            return True
+        except redis.BusyLoadingError:
             return True
         except (redis.ConnectionError, redis.TimeoutError):
             return False

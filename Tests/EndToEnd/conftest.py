@@ -10,6 +10,7 @@ import tempfile
 import pytest
 
 import bus
+import faults
 import faults_certificates
 import faults_namespace
 import faults_proxy
@@ -163,3 +164,20 @@ def names(folder):
     if not faults_namespace.is_possible():
         pytest.skip("unshare -rm does not work here")
     return faults_namespace.Names(folder)
+
+
+@pytest.fixture
+def make_link(make_redis, make_tls_redis, make_node, make_proxy, make_scripted, certificates):
+    """make_link(...) makes a daemon that is connected to a Redis of its own through a proxy; see its parameters."""
+    numbers = itertools.count()
+
+    def make(tls=False, scripted=False, options=(), login="", server=None, name=None, start=True, config=()):
+        server = server or (make_tls_redis("good", *options) if tls else make_redis(*options))
+        proxy = (make_scripted if scripted else make_proxy)(server.tls_port if tls else server.port)
+        settings = {"redis_url": f"{'rediss' if tls else 'redis'}://{login}127.0.0.1:{proxy.port}"}
+        if tls:
+            settings["redis_ca_file"] = str(certificates.root)
+        node = make_node(name or f"n{next(numbers)}", {**settings, **dict(config)}, start)
+        return faults.Link(node, server, proxy, tls)
+
+    return make

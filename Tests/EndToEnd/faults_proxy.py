@@ -61,6 +61,11 @@ class Connection:
         self.is_subscriber = False
         self.accepted_at = time.monotonic()
 
+    @property
+    def port(self):
+        """The port from which the server is reached: by it the server's CLIENT LIST names this connection."""
+        return self.server.get_extra_info("sockname")[1] if self.server else None
+
     def send(self, way, data):
         way.passed += len(data)
         if way is self.down:
@@ -105,6 +110,17 @@ class Half(asyncio.Protocol):
         else:
             self.connection.proxy.from_server(self.connection, data)
 
+    def pause_writing(self):
+        # Who is not read from must feel it at the other end too.
+        other = self.connection.server if self.is_client else self.connection.client
+        if other is not None and not other.is_closing():
+            other.pause_reading()
+
+    def resume_writing(self):
+        other = self.connection.server if self.is_client else self.connection.client
+        if other is not None and not other.is_closing():
+            other.resume_reading()
+
     def connection_lost(self, error):
         if isinstance(error, ConnectionResetError):
             self.connection.end(RESET)
@@ -130,14 +146,15 @@ class ServerHalf(Half):
 class FaultProxy:
     """A proxy on a loopback port, before a server's port or unix socket."""
 
-    def __init__(self, target, host="127.0.0.1"):
+    def __init__(self, target, host="127.0.0.1", port=0):
         """`target` is a port of 127.0.0.1 or the path of a unix socket."""
         self.target = target
         self.host = host
-        self.port = 0
+        self.port = port
         self.accept = PASS
         self.up = PASS
         self.down = PASS
+        self.cuts_to_come = []
         self.connections = []
         self.listener = None
         self.loop = asyncio.new_event_loop()
@@ -176,15 +193,19 @@ class FaultProxy:
 
         self.run(shut)
 
-    def set(self, up=None, down=None, accept=None):
+    def set(self, up=None, down=None, accept=None, only=None):
         """Ways of all connections, those that stand and those to come: `pass`, `drop` (read and lost), `hold` (kept until
-        it passes again) or `drip` (one byte at a time); and how new connections are met."""
+        it passes again) or `drip` (one byte at a time); and how new connections are met. With `only`, the ways of those
+        that stand and for which it holds."""
 
         def change():
-            self.accept = accept or self.accept
-            self.up = up or self.up
-            self.down = down or self.down
+            if only is None:
+                self.accept = accept or self.accept
+                self.up = up or self.up
+                self.down = down or self.down
             for connection in self.live_connections():
+                if only and not only(connection):
+                    continue
                 for way, mode in ((connection.up, up), (connection.down, down)):
                     if mode:
                         way.mode = mode
@@ -206,6 +227,10 @@ class FaultProxy:
                         connection.end(how)
 
         self.run(change)
+
+    def cut_next(self, *places):
+        """Ends each of the next connections after so many bytes on the way down."""
+        self.run(self.cuts_to_come.extend, places)
 
     def live(self):
         return self.run(self.live_connections)
@@ -239,6 +264,8 @@ class FaultProxy:
     def new_connection(self):
         connection = Connection(self, len(self.connections))
         self.connections.append(connection)
+        if self.cuts_to_come:
+            connection.down.cut = (self.cuts_to_come.pop(0), CLOSE)
         return ClientHalf(connection, is_client=True)
 
     def accepted(self, connection):
