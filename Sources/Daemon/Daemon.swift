@@ -70,6 +70,10 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   package private(set) var lostItsFiles = false
   /// The failure that the log spoke of last: an outage is one line, not one for each attempt.
   private var loggedFailure: String?
+  /// Whether the link is up and Redis takes nothing.
+  private var isHeld = false
+  /// The ways of proving the path that the log has spoken of.
+  private var loggedProbes: Set<ProbeMethod> = []
 
   package init(
     _ loop: EventLoop, _ settings: Settings, intake: Intake, pid: UInt64, log: DaemonLog, system: DaemonSystem
@@ -179,13 +183,42 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
 
   package func linkReady() {
     intake.markJoined()
+    // What was refused is to go through first: a probe may pass where a message does not.
+    if isHeld { return endHold() }
     log(.notice, "connected to Redis, subscribed to \(settings.channel)")
     loggedFailure = nil
     setRedis(.ready)
   }
 
+  private func endHold() {
+    guard isHeld, pump?.isHeldBack != true else { return }
+    log(.notice, "Redis takes messages again")
+    isHeld = false
+    loggedFailure = nil
+    setRedis(.ready)
+  }
+
+  package func linkHeld(_ kind: RedisErrorKind, text: String) {
+    let reason = "\(kind): \(text)"
+    if reason != loggedFailure {
+      log(.warning, "Redis: \(reason); messages wait until it can")
+      loggedFailure = reason
+    }
+    isHeld = true
+    setRedis(.waiting, text)
+  }
+
+  package func linkProbes(by method: ProbeMethod, because text: String) {
+    guard loggedProbes.insert(method).inserted else { return }
+    let consequence =
+      method == .ping
+      ? "a subscription that hears nothing is not noticed by itself" : "a master that was demoted is noticed late"
+    log(.warning, "Redis does not let us probe the connection as we should: \(text); \(consequence)")
+  }
+
   package func linkDown(_ failure: LinkFailure, retryAfter delay: UInt64) {
     pump?.linkLost()
+    isHeld = false
     if failure.description != loggedFailure {
       log(.warning, "Redis: \(failure); trying again")
       loggedFailure = failure.description
@@ -203,13 +236,18 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   package func published(_ token: UInt64) {
     pump?.arrived(token)
     outage.ends()
+    endHold()
     if status.redis != .ready, pump?.isHeldUp == false { setRedis(.ready) }
   }
 
   package func refused(_ token: UInt64, _ kind: RedisErrorKind, text: String) {
+    guard kind.reaction == .refuse else {
+      pump?.held(token)
+      return
+    }
     // Connected, but of no use to who sends: what waits is to be seen.
     setRedis(.waiting, text)
-    pump?.refused(token, because: text)
+    pump?.refused(token, because: text, for: kind.leastDelay)
   }
 
   private func setRedis(_ state: RedisState, _ error: String = "") {
@@ -222,7 +260,6 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
     }
     status.redis = state
     if !error.isEmpty { status.redisError = error }
-    if state == .ready { status.redisError = "" }
   }
 
   // MARK: - Reloading

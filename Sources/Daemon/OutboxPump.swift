@@ -47,6 +47,8 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
   private var mustPutBack = false
   private var lastTrouble = ""
   private var handsOut = true
+  /// Whether Redis took nothing when it was last given something.
+  package private(set) var isHeldBack = false
   /// The newest message in the queue when the daemon started: the local bus may have died between putting it there and
   /// taking its file away, and must not deliver it again.
   private var newest: ULID?
@@ -163,6 +165,7 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
   package func arrived(_ token: UInt64) {
     guard let flight = take(token) else { return }
     published += 1
+    if !mustPutBack { isHeldBack = false }
     do throws(OutboxError) {
       try drain.finish(flight)
       succeeded()
@@ -172,13 +175,23 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
   }
 
   /// Redis did not take it: it waits for its turn again, and with it everything behind it.
-  package func refused(_ token: UInt64, because text: String) {
+  ///
+  /// - Parameter delay: how long at least, in nanoseconds.
+  package func refused(_ token: UInt64, because text: String, for delay: UInt64 = 0) {
     guard take(token) != nil else { return }
-    trouble("Redis refuses a message: \(text)")
+    trouble("Redis refuses a message: \(text)", atLeast: delay)
+  }
+
+  /// Redis takes nothing now: it goes again, in its old place, when the link is ready again.
+  package func held(_ token: UInt64) {
+    guard take(token) != nil else { return }
+    mustPutBack = true
+    isHeldBack = true
   }
 
   /// Nothing in flight is known to have arrived: it is sent again when the link is back.
   package func linkLost() {
+    isHeldBack = false
     flights.removeAll(keepingCapacity: true)
     putBack()
   }
@@ -290,12 +303,12 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
   }
 
   /// Says what is wrong, once for each thing, and has everything that did not arrive sent again after a pause.
-  private func trouble(_ text: String) {
+  private func trouble(_ text: String, atLeast least: UInt64 = 0) {
     mustPutBack = true
     if text != lastTrouble { log(.error, text) }
     lastTrouble = text
     guard pause == nil else { return }
-    let delay = min(Self.lastPause, Self.firstPause << min(pauses, 10))
+    let delay = max(least, min(Self.lastPause, Self.firstPause << min(pauses, 10)))
     pauses += 1
     pause = loop.arm(after: delay, self)
   }

@@ -49,6 +49,7 @@ package final class Dialer {
   private var state = State.idle
   private var handler: (any DialHandler)?
   private var endpoint = Endpoint.unix(path: "")
+  private var only: SocketAddress?
   /// Still to be tried, the next one last.
   private var untried: [SocketAddress] = []
   private var faults: [TransportFault] = []
@@ -63,9 +64,12 @@ package final class Dialer {
   }
 
   /// Begins to dial. The dialer must be idle.
-  package func start(_ endpoint: Endpoint, _ handler: any DialHandler) {
+  ///
+  /// - Parameter address: the one to be connected to; nil: all that the endpoint has, in turn.
+  package func start(_ endpoint: Endpoint, at address: SocketAddress? = nil, _ handler: any DialHandler) {
     guard case .idle = state else { preconditionFailure("the dialer is already dialing") }
     self.endpoint = endpoint
+    only = address
     self.handler = handler
     state = .starting(loop.arm(at: loop.now, self))
   }
@@ -95,6 +99,10 @@ package final class Dialer {
   }
 
   private func begin() {
+    if let only {
+      untried = [only]
+      return tryNext()
+    }
     switch endpoint {
     case .unix(let path):
       do throws(TransportFault) {

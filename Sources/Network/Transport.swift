@@ -42,6 +42,10 @@ package protocol Transport: AnyObject {
   func read(into buffer: inout ByteBuffer, atLeast count: Int) throws(TransportFault) -> TransportProgress
   /// Writes what the other side takes at once, from the front of `bytes`.
   func write(_ bytes: borrowing Span<UInt8>) throws(TransportFault) -> TransportProgress
+  /// Whether `read` gives bytes now although the descriptor may not be ready: what was taken off the socket already.
+  var holdsMore: Bool { get }
+  /// How many bytes were written that the peer's machine has not acknowledged. Asks the system: not for hot paths.
+  var unacknowledged: Int { get }
   /// Ends the connection and gives the descriptor back. Does nothing the second time.
   func close()
 }
@@ -71,4 +75,13 @@ package enum TransportFault: Error, Equatable, CustomStringConvertible {
     case .closed: "the connection is closed"
     }
   }
+}
+
+extension Transport {
+  package var holdsMore: Bool { false }
+  package var unacknowledged: Int { 0 }
+}
+
+extension TransportFault {
+  package var isCertificateFault: Bool { false }
 }

@@ -29,6 +29,16 @@ package struct Handshake: ~Copyable {
     self.login = login
   }
 
+  /// The command whose answer is awaited, for "did not answer".
+  package var waitsFor: String {
+    switch stage {
+    case .hello, .none: "HELLO"
+    case .authentication: "AUTH"
+    case .name: "CLIENT"
+    case .database: "SELECT"
+    }
+  }
+
   /// Begins on a new connection: writes HELLO.
   package mutating func start(into output: inout ByteBuffer) {
     protocolVersion = 3

@@ -1,7 +1,7 @@
 internal import Bytes
 internal import EventLoop
-package import Network
-package import RESP
+internal import Network
+internal import RESP
 internal import System
 
 /// What a connection does once it is open.
@@ -20,7 +20,12 @@ protocol RedisConnectionOwner: AnyObject {
 ///
 ///      closed ─open─▶ dialing ─▶ shaking hands ─▶ open
 ///        ▲──────────────┴──────────────┴───────────┘  failure, or close()
-final class RedisConnection: ReadinessHandler, DialHandler {
+final class RedisConnection: ReadinessHandler, DialHandler, TimerHandler {
+  /// How long an answer may take, in nanoseconds.
+  static let answerDeadline = UInt64.seconds(10)
+  /// How often a turn reads from one connection that goes on having more, so that the rest of the loop gets its turn.
+  private static let readsPerTurn = 8
+
   private enum Phase { case closed, dialing, shakingHands, open }
 
   private let loop: EventLoop
@@ -34,6 +39,15 @@ final class RedisConnection: ReadinessHandler, DialHandler {
   private var stream = FrameStream()
   /// What is to be sent. Whoever writes here sees to it that `flush` is called before the turn ends.
   var output = ByteBuffer(capacity: 16 * 1024)
+  /// Where it is connected to.
+  private(set) var address: SocketAddress?
+
+  /// With TLS an operation may wait for the other direction than its own.
+  private var readWaitsToWrite = false
+  private var writeWaits: Direction?
+  /// What is there already and was left for the next turn.
+  private var moreToRead: TimerToken?
+  private var deadline: (timer: TimerToken, word: String)?
 
   init(
     _ loop: EventLoop, _ resolver: any Resolver, _ makeTransport: @escaping TransportFactory, _ login: RedisLogin,
@@ -46,19 +60,26 @@ final class RedisConnection: ReadinessHandler, DialHandler {
   }
 
   /// Begins to connect. The connection must be closed.
-  func open(_ endpoint: Endpoint) {
+  ///
+  /// - Parameter address: the one of the endpoint's addresses to use; nil: whichever answers first.
+  func open(_ endpoint: Endpoint, at address: SocketAddress? = nil) {
     precondition(phase == .closed, "the connection is in use")
     phase = .dialing
-    dialer.start(endpoint, self)
+    dialer.start(endpoint, at: address, self)
   }
 
   /// Closes without telling the owner. What was read and not yet served, and what was not yet sent, is gone.
   func close() {
     dialer.cancel()
     if let token { loop.remove(token) }
+    if let moreToRead { loop.cancel(moreToRead) }
+    isAnswered()
     transport?.close()
     token = nil
     transport = nil
+    moreToRead = nil
+    readWaitsToWrite = false
+    writeWaits = nil
     phase = .closed
     stream.reset()
     output.removeAll()
@@ -69,8 +90,39 @@ final class RedisConnection: ReadinessHandler, DialHandler {
     owner.failed(self, failure)
   }
 
+  // MARK: - Deadlines
+
+  /// An answer to `word` is to come within `answerDeadline`, or the connection fails.
+  func expectAnswer(to word: String) {
+    isAnswered()
+    deadline = (loop.arm(after: Self.answerDeadline, self), word)
+  }
+
+  /// It came.
+  func isAnswered() {
+    if let deadline { loop.cancel(deadline.timer) }
+    deadline = nil
+  }
+
+  func timerFired(_ token: TimerToken) {
+    if token == moreToRead {
+      moreToRead = nil
+      receive()
+    } else if let deadline, token == deadline.timer {
+      self.deadline = nil
+      fail(.noAnswer(to: deadline.word, after: Self.answerDeadline))
+    }
+  }
+
+  /// Bytes that were written and are not known to have reached the other machine: while they get fewer, it is the way
+  /// that is slow, and not the one who answers.
+  var undelivered: Int { output.count + (transport?.unacknowledged ?? 0) }
+
+  // MARK: - Dialing
+
   func dialed(_ transport: any Transport, at address: SocketAddress) {
     self.transport = transport
+    self.address = address
     do throws(SystemError) {
       token = try loop.add(transport.rawDescriptor, .readable, self)
     } catch {
@@ -78,48 +130,68 @@ final class RedisConnection: ReadinessHandler, DialHandler {
     }
     phase = .shakingHands
     handshake.start(into: &output)
+    expectAnswer(to: handshake.waitsFor)
     flush()
+    // The end of a TLS handshake may have brought the first bytes along.
+    if transport.holdsMore { receive() }
   }
 
   func dialFailed(_ failure: DialFailure) { fail(.dialing(failure)) }
 
+  // MARK: - Writing and reading
+
   /// Sends what waits in `output`, as far as the other side takes it, and asks to be told when it takes more.
   func flush() {
-    guard let transport, let token else { return }
+    guard let transport, !output.isEmpty else { return }
     do throws(TransportFault) {
-      var waitsToWrite = false
-      sending: while !output.isEmpty {
+      writeWaits = nil
+      while !output.isEmpty, writeWaits == nil {
         switch try transport.write(output.readable) {
         case .bytes(let count): output.consume(count)
-        case .blocked(on: .readable): break sending
-        case .blocked(on: .writable):
-          waitsToWrite = true
-          break sending
+        case .blocked(let direction): writeWaits = direction
         case .end: return fail(.closedByPeer)
         }
       }
-      loop.setInterest(waitsToWrite ? .both : .readable, token)
+      askForReadiness()
     } catch {
       fail(.transport(error))
     }
   }
 
-  func ready(_ readiness: Readiness, _ token: EventToken) {
-    if readiness.contains(.readable) { receive() }
-    if readiness.contains(.writable), phase != .closed { flush() }
+  private func askForReadiness() {
+    guard let token else { return }
+    loop.setInterest(writeWaits == .writable || readWaitsToWrite ? .both : .readable, token)
   }
 
-  /// Reads once: what is left in the socket is reported again, and the rest of the loop gets its turn.
+  func ready(_ readiness: Readiness, _ token: EventToken) {
+    if readiness.contains(.readable) || readWaitsToWrite { receive() }
+    if readiness.contains(.writable) || writeWaits == .readable, phase != .closed { flush() }
+  }
+
+  /// Reads what is there, for a while: what is left is read in the next turn.
   private func receive() {
-    guard let transport else { return }
-    do throws(TransportFault) {
-      switch try stream.read(from: transport) {
-      case .bytes: serve()
-      case .blocked: return
-      case .end: fail(.closedByPeer)
+    var reads = 0
+    // A failure closes the connection, and that ends the loop.
+    while let transport {
+      do throws(TransportFault) {
+        readWaitsToWrite = false
+        switch try stream.read(from: transport) {
+        case .bytes: serve()
+        case .blocked(let direction):
+          readWaitsToWrite = direction == .writable
+          return askForReadiness()
+        case .end: return fail(phase == .shakingHands ? .closedDuringHandshake : .closedByPeer)
+        }
+      } catch {
+        return fail(.transport(error))
       }
-    } catch {
-      fail(.transport(error))
+      // What is left in the socket is reported again; what is left in the transport is not.
+      guard let transport = self.transport, transport.holdsMore else { return }
+      reads += 1
+      if reads == Self.readsPerTurn {
+        moreToRead = moreToRead ?? loop.arm(at: loop.now, self)
+        return
+      }
     }
   }
 
@@ -133,9 +205,10 @@ final class RedisConnection: ReadinessHandler, DialHandler {
 
   private func shakeHands(_ frame: borrowing RESPFrame) -> LinkFailure? {
     switch handshake.receive(frame, into: &output) {
-    case .waiting: break
+    case .waiting: expectAnswer(to: handshake.waitsFor)
     case .failed(let fault, let text): return .redis(fault, text: text)
     case .ready(let protocolVersion):
+      isAnswered()
       phase = .open
       owner.opened(self, protocolVersion: protocolVersion)
     }
@@ -176,41 +249,12 @@ private struct FrameStream: ~Copyable {
         // Asked once for a read, not for each frame. What goes is never looked at, and what is behind it moves once.
         guard let range = parser.takeDiscardable(of: input.count) else { return nil }
         input.remove(range)
-      case .malformed(let fault): return .malformed(fault)
+      case .malformed(let fault): return .malformed(fault, speaks: .init(input.readable))
       case .value(let byteCount):
         let failure = show(body)
         guard failure == nil else { return failure }
         input.consume(byteCount)
       }
     }
-  }
-}
-
-/// Why the link to Redis is down.
-package enum LinkFailure: Error, Equatable, Sendable, CustomStringConvertible {
-  case dialing(DialFailure)
-  case transport(TransportFault)
-  case closedByPeer
-  case malformed(RESPFault)
-  /// Redis said it, with `text` where it did so in words.
-  case redis(RedisFault, text: String)
-  /// The link was not ready within so many nanoseconds.
-  case notReady(after: UInt64)
-
-  package var description: String {
-    switch self {
-    case .dialing(let failure): "cannot connect: \(failure)"
-    case .transport(let fault): "the connection broke: \(fault)"
-    case .closedByPeer: "Redis closed the connection"
-    case .malformed(let fault): "what came is not Redis's protocol: \(fault)"
-    case .redis(let fault, let text): text.isEmpty ? fault.description : "\(fault): \(text)"
-    case .notReady(let after): "not ready within \(after / .seconds(1)) s"
-    }
-  }
-
-  /// What Redis said, where it did.
-  var fault: RedisFault? {
-    guard case .redis(let fault, _) = self else { return nil }
-    return fault
   }
 }

@@ -23,6 +23,24 @@ package enum RedisErrorKind: Equatable, BitwiseCopyable, Sendable {
   case requestLimit
   case other
 
+  /// What it leads to where it answers a command of an open connection.
+  package enum Reaction: Sendable {
+    /// The command is refused, and nothing else is wrong.
+    case refuse
+    /// Redis lives: stay, hear what comes, send nothing until a probe passes.
+    case hold
+    /// Close both connections and begin anew, `leastDelay` from now at the earliest.
+    case drop
+  }
+
+  package var reaction: Reaction {
+    switch self {
+    case .permission, .noHello, .other: .refuse
+    case .notReady, .storage: .hold
+    case .authentication, .configuration, .readOnly, .tooManyClients, .requestLimit: .drop
+    }
+  }
+
   /// Nothing but a change of the configuration, here or there, mends it.
   package var isConfigurationFault: Bool {
     self == .authentication || self == .permission || self == .configuration

@@ -1,77 +1,58 @@
-internal import Bytes
 package import EventLoop
 package import Network
 internal import RESP
 internal import System
 
-/// Is told what the link does. None of these may stop or restart the link from inside.
-package protocol RedisLinkHandler: AnyObject {
-  /// Both connections are ready: what is published from here on comes back.
-  func linkReady()
-  /// The link is down; it tries again after `delay` nanoseconds. Of everything published and not yet answered the
-  /// outcome is unknown.
-  func linkDown(_ failure: LinkFailure, retryAfter delay: UInt64)
-  /// A message of the channel. The bytes are the connection's and gone afterwards.
-  func received(_ payload: borrowing Span<UInt8>)
-  /// A message of the channel that was too long to be kept; the link goes on behind it.
-  func receivedOversized(_ byteCount: Int)
-  /// Redis has the message that `publish` was given this token for.
-  func published(_ token: UInt64)
-  /// Redis refused that message. The link goes on.
-  func refused(_ token: UInt64, _ kind: RedisErrorKind, text: String)
-}
-
-/// Where the server is, who we are to it, and what we listen to.
-package struct RedisTarget: Sendable {
-  package let endpoint: Endpoint
-  package let login: RedisLogin
-  package let channel: String
-
-  package init(endpoint: Endpoint, login: RedisLogin, channel: String) {
-    self.endpoint = endpoint
-    self.login = login
-    self.channel = channel
-  }
-}
-
 /// The link to Redis: one connection that subscribes and one that commands, up together and down together, connected
 /// again for ever.
 ///
-///      down ─▶ connecting: both dial; the subscription is confirmed ─▶ ready
-///       ▲──── backoff ◀──── either fails, or neither is ready in time ────┘
+///      down ─▶ subscribing ─▶ commanding ─▶ open: proving ─▶ ready ⇄ held   (PathWatch)
+///       ▲          │              │           │
+///       └─ backoff ┴──────────────┴───────────┘  either connection fails, or the path does
 ///
-/// Half a link is none: what is published before the subscription stands would not come back to this machine's queue.
+/// The subscription comes first, so that messages are missed for as short as possible; whoever is refused costs one
+/// attempt and not two. The second connection goes to the address that the first one found: a name may stand for several
+/// servers. Half a link is none: what is published where nobody listens would not come back to this machine's queue.
 package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
-  /// How long connecting, handshake and subscription may take together, in nanoseconds.
-  package static let readyDeadline = UInt64.seconds(30)
-
   private enum State {
     case stopped
     case waiting(TimerToken)
-    case connecting(TimerToken)
-    case ready
+    case subscribing
+    case commanding
+    case open
   }
 
   private let loop: EventLoop
   private let resolver: any Resolver
   private let makeTransport: TransportFactory
   private let target: RedisTarget
+  private let names: BusNames
   private let random: () -> UInt64
   private unowned let handler: any RedisLinkHandler
 
   private var state = State.stopped
+  /// Of the open link.
+  private var path = PathWatch(openedAt: Instant(nanoseconds: 0))
   private var backoff = Backoff()
   private var subscriber: RedisConnection?
   private var commander: RedisConnection?
   private var subscription: SubscriberMachine
-  private var publisher = PublisherMachine()
-  private var commanderIsOpen = false
+  private var commands = CommanderMachine()
+  private var probeMethod = ProbeMethod.markedScript
+  /// The best method that this server can do: whether it knows the mark does not change, rights may.
+  private var bestMethod = ProbeMethod.markedScript
   private let channel: [UInt8]
   private var turnToken: TurnToken?
+  /// The timer of the open link, and what it is armed for: rearmed only for something earlier.
+  private var alarm: (timer: TimerToken, at: Instant)?
+  /// What had not reached the other machine when an answer was last found late.
+  private var undelivered = Int.max
+  /// When an answer that is late because of the way is looked for again.
+  private var patience: Instant?
 
   /// - Parameters:
   ///   - handler: must outlive the link.
-  ///   - random: 64 random bits, for the backoff.
+  ///   - random: 64 random bits, for the backoff and the probes.
   ///   - makeTransport: how TLS, or a simulation, comes in.
   package init(
     _ loop: EventLoop, _ resolver: any Resolver, _ target: RedisTarget, random: @escaping () -> UInt64,
@@ -83,8 +64,9 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
     self.target = target
     self.random = random
     self.handler = handler
+    names = BusNames(channel: target.channel)
     channel = Array(target.channel.utf8)
-    subscription = SubscriberMachine(channels: [target.channel])
+    subscription = SubscriberMachine(names)
   }
 
   /// Begins to connect, and goes on until `stop`.
@@ -96,10 +78,7 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
 
   /// Closes both connections. Of what is in flight the outcome stays unknown; the handler is not told.
   package func stop() {
-    switch state {
-    case .waiting(let timer), .connecting(let timer): loop.cancel(timer)
-    case .ready, .stopped: break
-    }
+    if case .waiting(let timer) = state { loop.cancel(timer) }
     if let turnToken { loop.remove(turnToken) }
     turnToken = nil
     hangUp()
@@ -107,67 +86,135 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
   }
 
   package var isReady: Bool {
-    if case .ready = state { return true }
+    if case .open = state { return path.isReady }
     return false
   }
 
   /// Whether a message of `bytes` may be published now.
-  package func canPublish(_ bytes: Int) -> Bool { isReady && publisher.canPublish(bytes) }
+  package func canPublish(_ bytes: Int) -> Bool { isReady && commands.canPublish(bytes) }
 
-  /// Publishes; `token` comes back with the outcome, never from inside this call: callers lend it their buffer. It is sent at the end of the turn, with all others of the turn.
+  /// Publishes; `token` comes back with the outcome, never from inside this call: callers lend it their buffer. It is
+  /// sent at the end of the turn, with all others of the turn.
   ///
   /// - Precondition: `canPublish(payload.count)`.
   package func publish(_ payload: borrowing Span<UInt8>, token: UInt64) {
     guard let commander else { preconditionFailure("the link is not ready") }
     let channel = self.channel
-    publisher.publish(token: token, channel: channel.span, payload: payload, into: &commander.output)
+    commands.publish(
+      token: token, channel: channel.span, payload: payload, at: loop.now, into: &commander.output)
   }
 
-  package func turnEnded() { commander?.flush() }
-
-  /// The one timer: the deadline of connecting, or the end of the wait before it.
-  package func timerFired(_ token: TimerToken) {
-    switch state {
-    case .waiting: connect()
-    case .connecting: goDown(.notReady(after: Self.readyDeadline))
-    case .ready, .stopped: break
-    }
+  package func turnEnded() {
+    commander?.flush()
+    subscriber?.flush()
+    setAlarm()
   }
+
+  // MARK: - Up and down
 
   private func connect() {
-    subscription = SubscriberMachine(channels: [target.channel])
+    subscription = SubscriberMachine(names)
     let subscriber = RedisConnection(loop, resolver, makeTransport, target.login, owner: self)
-    let commander = RedisConnection(loop, resolver, makeTransport, target.login, owner: self)
     self.subscriber = subscriber
-    self.commander = commander
-    state = .connecting(loop.arm(after: Self.readyDeadline, self))
+    state = .subscribing
     subscriber.open(target.endpoint)
-    commander.open(target.endpoint)
+  }
+
+  private func subscribed() {
+    guard case .subscribing = state else { return }
+    subscriber?.isAnswered()
+    let commander = RedisConnection(loop, resolver, makeTransport, target.login, owner: self)
+    self.commander = commander
+    state = .commanding
+    commander.open(target.endpoint, at: subscriber?.address)
+  }
+
+  private func commanding() {
+    probeMethod = bestMethod
+    if !subscription.hearsProbes { degrade(to: .ping, because: "the channel \(names.probe) is not permitted") }
+    state = .open
+    path = PathWatch(openedAt: loop.now)
+    sendProbe()
   }
 
   private func hangUp() {
+    if let alarm { loop.cancel(alarm.timer) }
+    alarm = nil
+    patience = nil
+    undelivered = .max
     subscriber?.close()
     commander?.close()
     subscriber = nil
     commander = nil
-    commanderIsOpen = false
-    _ = publisher.abandon()
+    commands.reset()
   }
 
   private func goDown(_ failure: LinkFailure) {
-    if case .connecting(let timer) = state { loop.cancel(timer) }
     hangUp()
-    let delay = backoff.failed(at: loop.now, because: failure.fault, random: random())
+    let delay = backoff.failed(at: loop.now, least: failure.leastDelay, random: random())
     state = .waiting(loop.arm(after: delay, self))
     handler.linkDown(failure, retryAfter: delay)
   }
 
-  private func goUpIfComplete() {
-    guard case .connecting(let timer) = state, commanderIsOpen, subscription.isSubscribed else { return }
-    loop.cancel(timer)
-    state = .ready
-    backoff.ready(at: loop.now)
-    handler.linkReady()
+  // MARK: - Time
+
+  /// The end of the wait before connecting, or the alarm of the open link.
+  package func timerFired(_ token: TimerToken) {
+    switch state {
+    case .waiting: connect()
+    case .open:
+      alarm = nil
+      lookAfterPath()
+    case .subscribing, .commanding, .stopped: break
+    }
+  }
+
+  private func sendProbe() {
+    guard let commander, let subscriber else { return }
+    path.sent()
+    commands.probe(probeMethod, names, at: loop.now, into: &commander.output)
+    if probeMethod == .ping { subscription.ping(into: &subscriber.output) }
+  }
+
+  /// Does what is due on an open link.
+  private func lookAfterPath() {
+    if isAnswerLate() { return goDown(.noAnswer(to: commands.waitsFor, after: RedisConnection.answerDeadline)) }
+    switch path.due(at: loop.now, random: random) {
+    case .nothing: break
+    case .probe: sendProbe()
+    case .unheard: goDown(.unheard(after: PathWatch.echoDeadline))
+    }
+  }
+
+  /// Whether Redis owes an answer for too long. A slow way is not its fault: as long as what was written gets through,
+  /// the time counts anew; where nothing does, TCP gives up by itself (`SocketTransport`).
+  private func isAnswerLate() -> Bool {
+    guard let due = answerDue, loop.now >= due, let commander else { return false }
+    let left = commander.undelivered
+    guard left > 0, left < undelivered else { return true }
+    undelivered = left
+    patience = loop.now + RedisConnection.answerDeadline
+    return false
+  }
+
+  private var answerDue: Instant? {
+    guard let since = commands.waitsSince else { return nil }
+    let due = since + RedisConnection.answerDeadline
+    return patience.map { max($0, due) } ?? due
+  }
+
+  /// Arms the timer for what comes first. Looked at in every turn, so nothing is done where it is armed early enough:
+  /// when it fires, what is due is found anew.
+  private func setAlarm() {
+    guard case .open = state else { return }
+    var first = path.deadline
+    if let answerDue { first = first.map { min($0, answerDue) } ?? answerDue }
+    guard let first else { return }
+    if let alarm {
+      guard first < alarm.at else { return }
+      loop.cancel(alarm.timer)
+    }
+    alarm = (loop.arm(at: first, self), first)
   }
 
   // MARK: - The connections
@@ -175,48 +222,98 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
   func opened(_ connection: RedisConnection, protocolVersion: Int) {
     if connection === subscriber {
       subscription.start(protocolVersion: protocolVersion, into: &connection.output)
+      connection.expectAnswer(to: "SUBSCRIBE")
     } else {
-      commanderIsOpen = true
-      goUpIfComplete()
+      commanding()
     }
   }
 
   func received(_ frame: borrowing RESPFrame, _ connection: RedisConnection) -> LinkFailure? {
-    connection === subscriber ? heard(frame) : answered(frame)
-  }
-
-  private func heard(_ frame: borrowing RESPFrame) -> LinkFailure? {
-    switch subscription.receive(frame) {
-    case .none: break
-    case .subscribed: goUpIfComplete()
-    case .message(_, let payload): handler.received(frame.bytes(payload))
-    case .oversized(_, let byteCount): handler.receivedOversized(byteCount)
-    case .failed(let fault): return .redis(fault, text: text(frame))
-    }
-    return nil
-  }
-
-  private func answered(_ frame: borrowing RESPFrame) -> LinkFailure? {
-    switch publisher.receive(frame) {
-    case .none: break
-    case .published(let token, _): handler.published(token)
-    case .refused(let token, let kind):
-      handler.refused(token, kind, text: text(frame))
-      // A replica tells nobody on the master: find that. Anything else is between Redis and this message, and no reason
-      // to stop hearing the others.
-      if kind == .readOnly { return .redis(.refused(kind), text: text(frame)) }
-    case .failed(let fault): return .redis(fault, text: text(frame))
-    }
-    return nil
-  }
-
-  private func text(_ frame: borrowing RESPFrame) -> String {
-    frame.isError ? RedisErrorText.shown(frame, hiding: target.login.password) : ""
+    connection === subscriber ? heard(frame, connection) : answered(frame)
   }
 
   func failed(_ connection: RedisConnection, _ failure: LinkFailure) {
     // The other connection of a link that went down in this same turn.
     guard connection === subscriber || connection === commander else { return }
     goDown(failure)
+  }
+
+  private func heard(_ frame: borrowing RESPFrame, _ connection: RedisConnection) -> LinkFailure? {
+    switch subscription.receive(frame, into: &connection.output) {
+    case .none: return nil
+    case .subscribed:
+      subscribed()
+      return nil
+    case .message(let payload): handler.received(frame.bytes(payload))
+    case .oversized(let byteCount): handler.receivedOversized(byteCount)
+    case .probe, .pong: break
+    case .failed(let fault): return .redis(fault, text: text(frame))
+    }
+    path.heard(at: loop.now)
+    concludeProbe()
+    return nil
+  }
+
+  private func answered(_ frame: borrowing RESPFrame) -> LinkFailure? {
+    undelivered = .max
+    patience = nil
+    switch commands.receive(frame) {
+    case .none: break
+    case .published(let token, _): handler.published(token)
+    case .probed:
+      path.answered(at: loop.now)
+      concludeProbe()
+    case .refused(let token, let kind):
+      let text = text(frame)
+      handler.refused(token, kind, text: text)
+      return react(to: kind, text, isProbe: false)
+    case .probeRefused(let kind):
+      let text = text(frame)
+      guard kind.reaction == .refuse else { return react(to: kind, text, isProbe: true) }
+      // PING may be refused to a user like any command: that, too, is an answer.
+      guard let next = probeMethod.next else {
+        path.answered(at: loop.now)
+        concludeProbe()
+        break
+      }
+      degrade(to: next, because: text)
+      sendProbe()
+    case .failed(let fault): return .redis(fault, text: text(frame))
+    }
+    return nil
+  }
+
+  /// What an error leads to beyond the command that it answers.
+  private func react(to kind: RedisErrorKind, _ text: String, isProbe: Bool) -> LinkFailure? {
+    switch kind.reaction {
+    case .refuse: return nil
+    case .drop: return .redis(.refused(kind), text: text)
+    case .hold:
+      path.held(at: loop.now, isProbe: isProbe)
+      handler.linkHeld(kind, text: text)
+      return nil
+    }
+  }
+
+  private func concludeProbe() {
+    guard case .open = state else { return }
+    let wasReady = path.isReady
+    guard path.concludes(at: loop.now, random: random), !wasReady else { return }
+    backoff.ready(at: loop.now)
+    handler.linkReady()
+  }
+
+  /// Proves the path in a weaker way from here on. Without the mark nothing is lost: nobody needs to know.
+  private func degrade(to method: ProbeMethod, because text: String) {
+    probeMethod = method
+    if method == .script {
+      bestMethod = method
+    } else {
+      handler.linkProbes(by: method, because: text)
+    }
+  }
+
+  private func text(_ frame: borrowing RESPFrame) -> String {
+    frame.isError ? RedisErrorText.shown(frame, hiding: target.login.password) : ""
   }
 }

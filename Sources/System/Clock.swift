@@ -1,7 +1,7 @@
 internal import Glibc
 
 /// A moment on the monotonic clock, in nanoseconds; only differences mean anything.
-package struct Instant: Comparable, Hashable, Sendable {
+package struct Instant: Comparable, Hashable, BitwiseCopyable, Sendable {
   package var nanoseconds: UInt64
 
   package init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }

@@ -160,7 +160,9 @@ extension StatusReport {
         }
       row("redis", "\(words) since \(moment(status.redisSince))", redis == .ready ? .plain : .warning)
     }
-    if !status.redisError.isEmpty { row("", "last error: \(status.redisError)", .plain) }
+    if !status.redisError.isEmpty {
+      row("", "\(redis == .ready ? "before that" : "last error"): \(status.redisError)", .plain)
+    }
   }
 }
 

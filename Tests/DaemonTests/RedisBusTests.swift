@@ -78,9 +78,8 @@ struct RedisBusTests {
     let turns = try test.run(for: .seconds(600))
     #expect(test.redis.published == [])
     #expect(try test.files("new").count == 3)
-    // 1, 2, 4 … 32 s, and then once a minute.
     let pauses = zip(tries, tries.dropFirst()).map { ($1 - $0) / UInt64.seconds(1) }
-    #expect(pauses.starts(with: [1, 2, 4, 8, 16, 32, 60, 60]), "\(pauses)")
+    #expect(pauses.starts(with: [1, 2, 4, 8, 16, 30, 30, 30]), "\(pauses)")
     #expect(turns < 120, "no hot loop")
     #expect(test.log().count == 1, "one thing is said once: \(test.log())")
     #expect(try test.status().redisError.contains("OOM"))
@@ -89,7 +88,8 @@ struct RedisBusTests {
     #expect(test.redis.published == objects(3))
     #expect(try test.queue() == objects(3))
     #expect(try test.files("new") == [])
-    #expect(try test.status().redisError == "", "it is over")
+    #expect(try test.status().redis == .ready, "it is over")
+    #expect(test.log(.notice).last == "Redis takes messages again")
   }
 
   @Test("a second outage of the same kind is said again, and begins with short pauses")
@@ -153,7 +153,7 @@ struct RedisBusTests {
     commander.writeRoom = 1000
     let large = message(String(repeating: "x", count: 100_000))
     try test.send(large, message("next"))
-    #expect(try test.run(for: .seconds(20)) <= 2, "blocked, it waits")
+    #expect(try test.run(for: .seconds(9)) <= 2, "blocked, it waits")
     commander.fault = .closed
     try test.run(for: .seconds(5))
     #expect(test.redis.published == [large, message("next")])
@@ -194,7 +194,8 @@ struct RedisBusTests {
     test.redis.connectFault = nil
     try test.run(for: .seconds(40))
     let now = try test.status()
-    #expect(now.redis == .ready && now.redisSince > fell && now.redisError == "")
+    #expect(now.redis == .ready && now.redisSince > fell)
+    #expect(now.redisError == page.redisError, "what it was can still be read")
   }
 
   @Test("garbage from the channel is counted and costs nothing else")
@@ -280,11 +281,12 @@ struct RedisBusTests {
   func removedInFlight() throws {
     let test = try SimulatedDaemon()
     try test.start()
+    try test.run(for: .seconds(25))
     test.redis.holdsAnswers = true
     try test.send(objects(3))
     try test.run()
     test.shell("rm -r outbox")
-    try test.run(for: .seconds(31))
+    try test.run(for: .seconds(6))
     test.redis.holdsAnswers = false
     test.redis.releaseAnswers()
     try test.run()
@@ -314,10 +316,10 @@ struct RedisBusTests {
     #expect(test.redis.published == objects(2) + [message("after")])
   }
 
-  @Test("an idle daemon with a ready link turns once in 30 s")
+  @Test("an idle daemon with a ready link turns once in 30 s, and three times for a probe")
   func idle() throws {
     let test = try SimulatedDaemon()
     try test.start()
-    #expect(try test.run(for: .seconds(3000)) == 100)
+    #expect(try test.run(for: .seconds(3000)) <= 100 + 3 * 50)
   }
 }

@@ -38,27 +38,23 @@ import Testing
     #expect(backoff.failed(at: start + .seconds(32), random: .max) == .seconds(8))
   }
 
-  @Test("a link that was healthy for 30 s begins anew")
+  @Test("a link that was healthy for 30 s is tried again at once, and then as if it had never failed")
   func healthy() {
     var backoff = Backoff()
     _ = longest(&backoff, 6)
     backoff.ready(at: start)
     backoff.ready(at: start + .seconds(29))
-    #expect(backoff.failed(at: start + .seconds(30), random: .max) == .milliseconds(250))
+    #expect(backoff.failed(at: start + .seconds(30), random: .max) == 0)
+    #expect(backoff.failed(at: start + .seconds(90), random: .max) == .milliseconds(250))
     #expect(backoff.failed(at: start + .seconds(90), random: .max) == .milliseconds(500))
   }
 
-  @Test("configuration faults wait a minute at least, a used-up quota a quarter of an hour")
+  @Test("what a failure asks for at least is waited also after a long health, and jitter comes on top")
   func leastDelays() {
-    for kind in [RedisErrorKind.authentication, .permission, .configuration] {
-      var backoff = Backoff()
-      #expect(backoff.failed(at: start, because: .refused(kind), random: 0) == .seconds(60))
-    }
     var backoff = Backoff()
-    #expect(backoff.failed(at: start, because: .refused(.requestLimit), random: 0) == .seconds(900))
-    #expect(backoff.failed(at: start, because: .refused(.requestLimit), random: .max) > .seconds(900))
-    for fault in [RedisFault.refused(.notReady), .refused(.tooManyClients), .violation(.unexpectedReply)] {
-      #expect(backoff.failed(at: start, because: fault, random: 0) == 0)
-    }
+    #expect(backoff.failed(at: start, least: .seconds(60), random: 0) == .seconds(60))
+    #expect(backoff.failed(at: start, least: .seconds(60), random: .max) == .seconds(60) + .milliseconds(500))
+    backoff.ready(at: start)
+    #expect(backoff.failed(at: start + .seconds(3600), least: .seconds(60), random: .max) == .milliseconds(60_250))
   }
 }

@@ -19,6 +19,14 @@ final class LinkLog: RedisLinkHandler {
   var onPublished: () -> Void = {}
 
   func linkReady() { events.append("ready") }
+  var holds: [(kind: RedisErrorKind, text: String)] = []
+  var probes: [ProbeMethod] = []
+
+  func linkHeld(_ kind: RedisErrorKind, text: String) {
+    events.append("held")
+    holds.append((kind, text))
+  }
+  func linkProbes(by method: ProbeMethod, because text: String) { probes.append(method) }
   func linkDown(_ failure: LinkFailure, retryAfter delay: UInt64) {
     events.append("down")
     failures.append(failure)
@@ -64,6 +72,17 @@ final class SimulatedLink {
     let target = RedisTarget(endpoint: .tcp(host: "127.0.0.1", port: 6379), login: login, channel: channel)
     link = RedisLink(
       loop, NoResolver(), target, random: { random.next() }, handler: log, makeTransport: redis.connect)
+  }
+
+  /// One of several links of one world.
+  init(world: SimulatedWorld, redis: SimulatedRedis, loop: EventLoop, random: @escaping () -> UInt64) {
+    self.world = world
+    self.redis = redis
+    self.loop = loop
+    self.random = Dice()
+    let target = RedisTarget(
+      endpoint: .tcp(host: "127.0.0.1", port: 6379), login: RedisLogin(), channel: "openclaw-chat")
+    link = RedisLink(loop, NoResolver(), target, random: random, handler: log, makeTransport: redis.connect)
   }
 
   func roll(_ next: @escaping () -> UInt64) { random.next = next }

@@ -9,14 +9,16 @@ import Testing
 
 @Suite("The link to Redis")
 struct LinkTests {
-  @Test("greets in RESP3, subscribes on one connection only, and is ready when that is confirmed")
+  @Test("greets in RESP3, subscribes on one connection only, and is ready when a probe has come back")
   func connects() throws {
     let test = try SimulatedLink(RedisLogin(user: "u", password: "pw", database: 3, clientName: "me"))
     test.redis.password = "pw"
     try test.startUp()
     #expect(test.log.events == ["ready"])
-    #expect(try test.subscriber.commands == ["HELLO 3 AUTH u pw SETNAME me", "SELECT 3", "SUBSCRIBE openclaw-chat"])
-    #expect(try test.commander.commands == ["HELLO 3 AUTH u pw SETNAME me", "SELECT 3"])
+    #expect(try test.subscriber.commands == ["HELLO 3 AUTH u pw SETNAME me", "SELECT 3", subscribes])
+    let commands = try test.commander.commands
+    #expect(commands.prefix(2) == ["HELLO 3 AUTH u pw SETNAME me", "SELECT 3"])
+    #expect(commands.dropFirst(2).allSatisfy { $0.hasPrefix("EVAL ") } && commands.count == 4)
     #expect(test.redis.open.count == 2)
     #expect(test.world.mistakes == [])
   }
@@ -28,17 +30,20 @@ struct LinkTests {
     test.redis.password = "pw"
     try test.startUp()
     #expect(
-      try test.commander.commands == ["HELLO 3 AUTH default pw SETNAME me", "AUTH pw", "CLIENT SETNAME me"])
+      try test.commander.commands.prefix(3) == ["HELLO 3 AUTH default pw SETNAME me", "AUTH pw", "CLIENT SETNAME me"])
     test.redis.publish("hello")
     try test.run()
     #expect(test.log.messages == ["hello"])
   }
 
-  @Test("a ready link that has nothing to do does nothing: no turn, no timer")
+  @Test("a ready link that has nothing to do probes once a minute and does nothing else")
   func idles() throws {
     let test = try SimulatedLink()
     try test.startUp()
-    #expect(try test.run(for: .seconds(3600)) == 0)
+    // Three turns each: the probe goes out, is answered on the one connection, is heard on the other.
+    #expect(try test.run(for: .seconds(3600)) <= 180)
+    #expect(
+      test.redis.commandCounts["EVAL"] == 62, "one for each minute, one at first, and the one that was not compiled")
   }
 
   @Test(
@@ -78,35 +83,74 @@ struct LinkTests {
     test.redis.ignoredCommands = ["SUBSCRIBE"]
     test.link.start()
     try test.run(for: .seconds(5))
-    #expect(test.redis.open.count == 2)
+    #expect(test.redis.open.count == 1, "whoever is refused is refused once")
     #expect(!test.link.isReady && !test.link.canPublish(1) && test.log.events == [])
-    let subscriber = try #require(test.redis.open.first { $0.commands.contains("SUBSCRIBE openclaw-chat") })
-    subscriber.send(subscriber.pubsub("subscribe", "openclaw-chat", ":1\r\n"))
+    let subscriber = try #require(test.redis.open.first { $0.commands.contains(subscribes) })
+    test.redis.ignoredCommands = []
+    test.redis.serve(["SUBSCRIBE", "openclaw-chat", SimulatedRedis.probeChannel], subscriber)
     try test.run()
     #expect(test.link.isReady && test.link.canPublish(1))
     #expect(test.redis.published == [])
   }
 
-  @Test("nor before the other connection is greeted")
+  @Test("nor before the other connection is greeted, and the probe has come back")
   func waitsForCommander() throws {
     let test = try SimulatedLink()
     test.link.start()
-    // The subscriber's connection is made first.
-    test.redis.ignoredCommands = []
-    try test.world.run(test.loop, for: 0)
+    test.redis.errors["EVAL"] = "ERR unknown command 'EVAL'"
+    test.redis.ignoredCommands = ["PUBLISH"]
+    try test.run()
+    #expect(test.redis.open.count == 2 && test.redis.subscribers.count == 1)
+    #expect(!test.link.isReady && !test.link.canPublish(1) && test.log.events == [])
+    test.redis.publish("heard already")
+    try test.run()
+    #expect(test.log.messages == ["heard already"] && !test.link.isReady, "that is no answer")
+    try test.commander.send(":1\r\n")
+    try test.run()
     #expect(test.link.isReady)
-    test.link.stop()
-    let other = try SimulatedLink()
-    other.redis.ignoredCommands = ["HELLO"]
-    other.link.start()
-    try other.run()
-    let first = try #require(other.redis.open.first)
-    other.redis.ignoredCommands = []
-    first.isRESP3 = true
-    first.send("%1\r\n+proto\r\n:3\r\n")
-    try other.run()
-    #expect(other.redis.subscribers.count == 1)
-    #expect(!other.link.isReady && !other.link.canPublish(1))
+  }
+
+  @Test("the second connection goes to the address that the first one found")
+  func sameServer() throws {
+    let world = try SimulatedWorld()
+    let loop = EventLoop(poller: world)
+    let redis = SimulatedRedis(world)
+    final class Names: Resolver, TimerHandler {
+      var lookups = 0
+      var answer: () -> Void = {}
+      let loop: EventLoop
+      init(_ loop: EventLoop) { self.loop = loop }
+      func resolve(
+        _ host: String, port: UInt16, _ handler: any ResolutionHandler
+      ) throws(TransportFault) -> ResolutionToken {
+        lookups += 1
+        let token = ResolutionToken(raw: UInt64(lookups))
+        // The order changes from lookup to lookup, as it does with several servers behind a name.
+        let addresses = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].compactMap { SocketAddress(numericHost: $0, port: port) }
+        let turned = Array(addresses[(lookups % 3)...] + addresses[..<(lookups % 3)])
+        answer = { handler.resolved(turned, token) }
+        _ = loop.arm(at: loop.now, self)
+        return token
+      }
+      func cancel(_ token: ResolutionToken) { answer = {} }
+      func timerFired(_ token: TimerToken) { answer() }
+    }
+    var tried: [String] = []
+    let names = Names(loop)
+    let log = LinkLog()
+    let target = RedisTarget(endpoint: .tcp(host: "redis.test", port: 1), login: RedisLogin(), channel: "openclaw-chat")
+    let link = RedisLink(
+      loop, names, target, random: { 0 }, handler: log,
+      makeTransport: { (address) throws(TransportFault) in
+        tried.append(address.description)
+        guard address.description != "10.0.0.2:1" else { throw .closed }
+        return try redis.connect(address)
+      })
+    link.start()
+    try world.run(loop)
+    #expect(link.isReady && names.lookups == 1)
+    #expect(tried == ["10.0.0.2:1", "10.0.0.3:1", "10.0.0.3:1"])
+    link.stop()
   }
 
   @Test("where one connection fails both are closed, told once, and both made anew", arguments: [true, false])
@@ -162,7 +206,7 @@ struct LinkTests {
     test.publish(large, 1)
     test.publish("after", 2)
     test.link.turnEnded()
-    #expect(try test.run(for: .seconds(10)) == 0)
+    #expect(try test.run(for: .seconds(9)) == 0)
     #expect(test.log.published == [])
     #expect(test.world.interest(in: commander.rawDescriptor) == .both)
     for room in [1, 50_000, 3] {
@@ -174,7 +218,7 @@ struct LinkTests {
     try test.run()
     #expect(test.log.published == [1, 2])
     #expect(test.redis.published == [large, "after"])
-    #expect(try test.run(for: .seconds(3600)) == 0, "nothing waits to write any more")
+    #expect(try test.run(for: .seconds(40)) <= 1, "nothing waits to write any more: only the deadline is looked at")
     #expect(test.world.interest(in: commander.rawDescriptor) == .readable)
   }
 
@@ -228,7 +272,7 @@ struct LinkTests {
     let subscriber = try test.subscriber
     subscriber.send(">3\r\n$7\r\nmessage\r\n$13\r\nopenclaw-chat\r\n$\(Limits.respSkippedBytes + 1)\r\n")
     try test.run()
-    guard case .malformed(let fault) = try #require(test.log.failures.first) else {
+    guard case .malformed(let fault, _) = try #require(test.log.failures.first) else {
       Issue.record("\(test.log.failures)")
       return
     }
@@ -257,12 +301,12 @@ struct LinkTests {
   func errorsMidStream() throws {
     let test = try SimulatedLink()
     try test.startUp()
-    test.redis.refusal = { $0 == "b" ? "OOM command not allowed when used memory > 'maxmemory'." : nil }
+    test.redis.refusal = { $0 == "b" ? "ERR not this one" : nil }
     for (token, text) in ["a", "b", "c"].enumerated() { test.publish(text, UInt64(token)) }
     test.link.turnEnded()
     try test.run()
     #expect(test.log.published == [0, 2] && test.log.refused.map(\.token) == [1])
-    #expect(test.log.refused.first?.kind == .storage && test.link.isReady)
+    #expect(test.log.refused.first?.kind == .other && test.link.isReady)
 
     try test.subscriber.send("-ERR max number of clients reached\r\n")
     try test.run()
@@ -305,23 +349,27 @@ struct LinkTests {
     #expect(test.redis.open.isEmpty)
   }
 
-  @Test("what is not ready 30 s after it began to connect is begun anew")
-  func deadline() throws {
+  @Test(
+    "bytes that the transport has taken already are read without waiting for the descriptor", arguments: [1, 7, 4096])
+  func readsAhead(chunk: Int) throws {
     let test = try SimulatedLink()
-    test.roll { .max }
-    test.redis.ignoredCommands = ["SUBSCRIBE"]
-    test.link.start()
-    try test.run(for: .seconds(30) - 1)
-    #expect(test.log.events == [])
-    try test.run(for: 1)
-    #expect(test.log.failures == [.notReady(after: .seconds(30))])
-    test.redis.ignoredCommands = []
-    try test.run(for: .seconds(1))
-    #expect(test.log.events == ["down", "ready"])
-    try test.run(for: .seconds(120))
-    #expect(test.log.events == ["down", "ready"], "the deadline went with the link that met it")
+    test.redis.readChunk = chunk
+    test.redis.readsAhead = true
+    try test.startUp()
+    let messages = (0..<200).map { "message \($0)" }
+    for message in messages { test.redis.publish(message) }
+    try test.run()
+    #expect(test.log.messages == messages)
+    #expect(test.world.mistakes == [])
+    // Closed with more to read, it leaves nothing in the loop.
+    for message in messages { test.redis.publish(message) }
+    try test.loop.turn()
+    test.link.stop()
+    #expect(try test.run(for: .seconds(3600)) == 0)
   }
 }
+
+private let subscribes = "SUBSCRIBE openclaw-chat {openclaw-chat}:probe"
 
 extension LinkFailure {
   var fault: RedisFault? {

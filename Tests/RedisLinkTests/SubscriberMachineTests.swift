@@ -7,14 +7,19 @@ import Testing
 private enum Seen: Equatable {
   case nothing
   case subscribed
-  case message(Int, String)
-  case oversized(Int, Int)
+  case message(String)
+  case oversized(Int)
+  case probe
+  case pong
   case failed(RedisFault)
 }
 
-/// Starts a subscriber of "chat" and "probe" and shows what each frame of `text` makes it do.
+private let names = BusNames(channel: "chat")
+private let probes = "{chat}:probe"
+
+/// Starts a subscriber of "chat" and shows what each frame of `text` makes it do.
 private func play(_ protocolVersion: Int, _ text: String, inPiecesOf size: Int = 1 << 30) -> [Seen] {
-  var machine = SubscriberMachine(channels: ["chat", "probe"])
+  var machine = SubscriberMachine(names)
   var output = ByteBuffer(capacity: 64)
   machine.start(protocolVersion: protocolVersion, into: &output)
   return receive(text, &machine, inPiecesOf: size)
@@ -22,13 +27,15 @@ private func play(_ protocolVersion: Int, _ text: String, inPiecesOf size: Int =
 
 private func receive(_ text: String, _ machine: inout SubscriberMachine, inPiecesOf size: Int = 1 << 30) -> [Seen] {
   var seen: [Seen] = []
+  var output = ByteBuffer(capacity: 64)
   serve(text, inPiecesOf: size) { frame, bytes in
-    switch machine.receive(frame) {
+    switch machine.receive(frame, into: &output) {
     case .none: seen.append(.nothing)
     case .subscribed: seen.append(.subscribed)
-    case .message(let channel, let payload):
-      seen.append(.message(channel, String(repairing: bytes.extracting(payload))))
-    case .oversized(let channel, let byteCount): seen.append(.oversized(channel, byteCount))
+    case .message(let payload): seen.append(.message(String(repairing: bytes.extracting(payload))))
+    case .oversized(let byteCount): seen.append(.oversized(byteCount))
+    case .probe: seen.append(.probe)
+    case .pong: seen.append(.pong)
     case .failed(let fault): seen.append(.failed(fault))
     }
   }
@@ -36,16 +43,16 @@ private func receive(_ text: String, _ machine: inout SubscriberMachine, inPiece
 }
 
 private func confirmations(_ type: Character) -> String {
-  pubsub(type, "subscribe", "chat", count: 1) + pubsub(type, "subscribe", "probe", count: 2)
+  pubsub(type, "subscribe", "chat", count: 1) + pubsub(type, "subscribe", probes, count: 2)
 }
 
 @Suite struct SubscriberMachineTests {
   @Test("all channels are subscribed with one command")
   func start() {
-    var machine = SubscriberMachine(channels: ["chat", "probe"])
+    var machine = SubscriberMachine(names)
     var output = ByteBuffer(capacity: 64)
     machine.start(protocolVersion: 3, into: &output)
-    #expect(commands(in: &output) == ["SUBSCRIBE chat probe"])
+    #expect(commands(in: &output) == ["SUBSCRIBE chat {chat}:probe"])
     #expect(machine.isSubscribed == false)
   }
 
@@ -55,10 +62,10 @@ private func confirmations(_ type: Character) -> String {
   func messages(version: (Int, Character), size: Int) {
     let (protocolVersion, type) = version
     let text =
-      confirmations(type) + pubsub(type, "message", "chat", "hello\r\n🌍") + pubsub(type, "message", "probe", "")
+      confirmations(type) + pubsub(type, "message", "chat", "hello\r\n🌍") + pubsub(type, "message", probes, "")
     #expect(
       play(protocolVersion, text, inPiecesOf: size)
-        == [.nothing, .subscribed, .message(0, "hello\r\n🌍"), .message(1, "")])
+        == [.nothing, .subscribed, .message("hello\r\n🌍"), .probe])
   }
 
   @Test(
@@ -68,13 +75,13 @@ private func confirmations(_ type: Character) -> String {
     let (protocolVersion, type) = version
     let longer = String(repeating: "x", count: Limits.respBulkBytes + 1)
     let text =
-      confirmations(type) + pubsub(type, "message", "chat", "before") + pubsub(type, "message", "probe", longer)
+      confirmations(type) + pubsub(type, "message", "chat", "before") + pubsub(type, "message", "chat", longer)
       + pubsub(type, "message", "elsewhere", longer) + pubsub(type, "message", "chat", "after")
     #expect(
       play(protocolVersion, text, inPiecesOf: size)
         == [
-          .nothing, .subscribed, .message(0, "before"), .oversized(1, longer.utf8.count), .nothing,
-          .message(0, "after"),
+          .nothing, .subscribed, .message("before"), .oversized(longer.utf8.count), .nothing,
+          .message("after"),
         ])
   }
 
@@ -93,8 +100,8 @@ private func confirmations(_ type: Character) -> String {
   func earlyMessage() {
     let text =
       pubsub(">", "subscribe", "chat", count: 1) + pubsub(">", "message", "chat", "x")
-      + pubsub(">", "subscribe", "probe", count: 2)
-    #expect(play(3, text) == [.nothing, .message(0, "x"), .subscribed])
+      + pubsub(">", "subscribe", probes, count: 2)
+    #expect(play(3, text) == [.nothing, .message("x"), .subscribed])
   }
 
   @Test("subscribed is said once, however often a channel is confirmed")
@@ -108,14 +115,14 @@ private func confirmations(_ type: Character) -> String {
   func many() {
     let text =
       confirmations(">") + (0..<10_000).map { pubsub(">", "message", "chat", "message \($0)") }.joined()
-    let expected = [.nothing, .subscribed] + (0..<10_000).map { Seen.message(0, "message \($0)") }
+    let expected = [.nothing, .subscribed] + (0..<10_000).map { Seen.message("message \($0)") }
     #expect(play(3, text) == expected)
     #expect(play(3, text, inPiecesOf: 17) == expected)
   }
 
   @Test("after a new start every channel must be confirmed again")
   func resubscribe() {
-    var machine = SubscriberMachine(channels: ["chat", "probe"])
+    var machine = SubscriberMachine(names)
     var output = ByteBuffer(capacity: 64)
     machine.start(protocolVersion: 3, into: &output)
     #expect(receive(confirmations(">"), &machine).last == .subscribed)
@@ -123,14 +130,60 @@ private func confirmations(_ type: Character) -> String {
     output.removeAll()
     machine.start(protocolVersion: 2, into: &output)
     #expect(machine.isSubscribed == false)
-    #expect(commands(in: &output) == ["SUBSCRIBE chat probe"])
+    #expect(commands(in: &output) == ["SUBSCRIBE chat {chat}:probe"])
     #expect(receive(confirmations("*"), &machine) == [.nothing, .subscribed])
   }
 
   @Test("a refused subscription says why")
   func refused() {
-    #expect(play(3, "-NOPERM no access to the channel\r\n") == [.failed(.refused(.permission))])
+    #expect(play(3, "-NOAUTH x\r\n") == [.failed(.refused(.authentication))])
     #expect(play(2, "-LOADING Redis is loading\r\n") == [.failed(.refused(.notReady))])
+  }
+
+  @Test(
+    "where the probes are not permitted the bus alone is subscribed; where that is not, it is refused",
+    arguments: [(2, "*" as Character), (3, ">")])
+  func withoutProbes(version: (Int, Character)) {
+    let (protocolVersion, type) = version
+    var machine = SubscriberMachine(names)
+    var output = ByteBuffer(capacity: 64)
+    machine.start(protocolVersion: protocolVersion, into: &output)
+    output.removeAll()
+    func play(_ text: String) -> [SubscriberMachine.Action] {
+      var actions: [SubscriberMachine.Action] = []
+      serve(text) { frame, _ in actions.append(machine.receive(frame, into: &output)) }
+      return actions
+    }
+    var hearsProbes = machine.hearsProbes
+    #expect(hearsProbes)
+    #expect(play("-NOPERM no channel\r\n") == [.none])
+    #expect(commands(in: &output) == ["SUBSCRIBE chat"])
+    hearsProbes = machine.hearsProbes
+    let isSubscribed = machine.isSubscribed
+    #expect(!hearsProbes && !isSubscribed)
+    #expect(play(pubsub(type, "subscribe", "chat", count: 1)) == [.subscribed])
+    #expect(play("-NOPERM no channel\r\n") == [.failed(.refused(.permission))])
+
+    machine.start(protocolVersion: protocolVersion, into: &output)
+    hearsProbes = machine.hearsProbes
+    #expect(hearsProbes, "rights may have changed")
+    #expect(play("-NOPERM no channel\r\n-NOPERM no channel\r\n") == [.none, .failed(.refused(.permission))])
+  }
+
+  @Test("PING is answered in both protocols, by an error too; what nobody asked for is a fault")
+  func pings() {
+    for (version, answer) in [(3, "+PONG\r\n"), (2, "*2\r\n$4\r\npong\r\n$0\r\n\r\n"), (3, "-LOADING x\r\n")] {
+      var machine = SubscriberMachine(names)
+      var output = ByteBuffer(capacity: 64)
+      machine.start(protocolVersion: version, into: &output)
+      _ = receive(confirmations(version == 3 ? ">" : "*"), &machine)
+      output.removeAll()
+      machine.ping(into: &output)
+      #expect(commands(in: &output) == ["PING"])
+      #expect(receive(answer, &machine) == [.pong])
+      let again = receive(answer, &machine)
+      #expect(version == 2 ? again == [.nothing] : again != [.pong], "\(answer)")
+    }
   }
 
   @Test("pushes that are not ours are passed over", arguments: [(2, "*" as Character), (3, ">")])
@@ -146,7 +199,7 @@ private func confirmations(_ type: Character) -> String {
   @Test("the end of one of our subscriptions is a fault")
   func unsubscribed() {
     #expect(play(3, pubsub(">", "unsubscribe", "chat", count: 0)) == [.failed(.violation(.unsubscribed))])
-    #expect(play(2, pubsub("*", "unsubscribe", "probe", count: 0)) == [.failed(.violation(.unsubscribed))])
+    #expect(play(2, pubsub("*", "unsubscribe", probes, count: 0)) == [.failed(.violation(.unsubscribed))])
   }
 
   @Test("a reply that nothing asked for is a fault; in RESP3 an array is a reply")

@@ -3,7 +3,8 @@ package import EventLoop
 package import Network
 internal import System
 
-/// A small Redis in the simulation: knows HELLO, AUTH, SELECT, CLIENT, SUBSCRIBE and PUBLISH, and misbehaves as told.
+/// A small Redis in the simulation: knows HELLO, AUTH, SELECT, CLIENT, PING, SUBSCRIBE, PUBLISH and, of EVAL, the probe's
+/// script; misbehaves as told.
 package final class SimulatedRedis {
   private let world: SimulatedWorld
   /// Every connection ever made, the oldest first.
@@ -12,8 +13,12 @@ package final class SimulatedRedis {
   package private(set) var attempts = 0
   /// When they did.
   package private(set) var attemptTimes: [UInt64] = []
-  /// The payloads published, in the order they came.
+  /// The payloads published on the bus, in the order they came.
   package private(set) var published: [String] = []
+  /// When somebody probed with the script.
+  package private(set) var probeTimes: [UInt64] = []
+  /// Every command that came, by its first word, however it was answered.
+  package private(set) var commandCounts: [String: Int] = [:]
   private var heldAnswers: [(SimulatedConnection, String)] = []
 
   /// Thrown to whoever connects.
@@ -28,9 +33,22 @@ package final class SimulatedRedis {
   package var refusal: (String) -> String? = { _ in nil }
   /// PUBLISH is done, but answered only by `releaseAnswers`.
   package var holdsAnswers = false
+  /// The error that a command is answered with, by its first word.
+  package var errors: [String: String] = [:]
+  /// Whether scripts may be marked for Upstash; others do not compile them.
+  package var knowsMark = false
+  /// Nobody may subscribe to the probe channel or publish there.
+  package var forbidsProbes = false
+  /// What is published reaches nobody, as on a replica that lost its master.
+  package var isDeaf = false
+  /// Takes what is written and does nothing, as a stopped process does; false lets it catch up.
+  package var isFrozen = false { didSet { if !isFrozen { for connection in open { connection.serve() } } } }
+  /// "<epoch>:<seq>", as the meta hash has it.
+  package var mark = ":"
   /// At most so many bytes are read at once from new connections, and so many written before they block.
   package var readChunk = Int.max
   package var writeRoom = Int.max
+  package var readsAhead = false
 
   package init(_ world: SimulatedWorld) { self.world = world }
 
@@ -46,6 +64,7 @@ package final class SimulatedRedis {
     if let connectFault { throw connectFault }
     let connection = SimulatedConnection(self, world)
     connection.readChunk = readChunk
+    connection.readsAhead = readsAhead
     connection.writeRoom = writeRoom
     connection.isConnected = !connectsNever
     connections.append(connection)
@@ -55,7 +74,7 @@ package final class SimulatedRedis {
   /// Publishes as another client would; answers how many heard it.
   @discardableResult
   package func publish(_ payload: String, on channel: String = "openclaw-chat") -> Int {
-    let hearers = subscribers.filter { $0.channels.contains(channel) }
+    let hearers = isDeaf ? [] : subscribers.filter { $0.channels.contains(channel) }
     for hearer in hearers { hearer.send(hearer.pubsub("message", channel, Self.bulk(payload))) }
     return hearers.count
   }
@@ -73,11 +92,28 @@ package final class SimulatedRedis {
     connection.send(answer)
   }
 
+  /// Answers in order: behind what is held for the connection.
+  private func answer(_ connection: SimulatedConnection, _ text: String) {
+    if heldAnswers.contains(where: { $0.0 === connection }) {
+      heldAnswers.append((connection, text))
+    } else {
+      connection.send(text)
+    }
+  }
+
+  package static let probeChannel = "{openclaw-chat}:probe"
+
   package static func bulk(_ text: String) -> String { "$\(text.utf8.count)\r\n\(text)\r\n" }
 
-  func serve(_ words: [String], _ connection: SimulatedConnection) {
+  /// Does a command as if the client had sent it.
+  package func serve(_ words: [String], _ connection: SimulatedConnection) {
     let command = words.first ?? ""
+    commandCounts[command, default: 0] += 1
     if ignoredCommands.contains(command) { return }
+    if let error = errors[command] { return connection.send("-\(error)\r\n") }
+    if forbidsProbes, command == "SUBSCRIBE" || command == "PUBLISH", words.contains(Self.probeChannel) {
+      return connection.send("-NOPERM this user has no permissions to access one of the channels used as arguments\r\n")
+    }
     switch command {
     case "HELLO":
       guard knowsHello else {
@@ -90,12 +126,25 @@ package final class SimulatedRedis {
       connection.send("%2\r\n+server\r\n+simulated\r\n+proto\r\n:3\r\n")
     case "AUTH": connection.send(words.last == password ? "+OK\r\n" : "-ERR invalid password\r\n")
     case "SELECT", "CLIENT": connection.send("+OK\r\n")
+    case "PING":
+      let isOld = !connection.isRESP3 && !connection.channels.isEmpty
+      connection.send(isOld ? "*2\r\n$4\r\npong\r\n$0\r\n\r\n" : "+PONG\r\n")
+    case "EVAL":
+      guard knowsMark || !words[1].hasPrefix("#!") else {
+        return connection.send("-ERR Unexpected flag in script shebang: allow-key-locking\r\n")
+      }
+      probeTimes.append(world.time.nanoseconds)
+      publish(mark, on: words[4])
+      answer(connection, Self.bulk(mark))
     case "SUBSCRIBE":
       for channel in words.dropFirst() {
         connection.channels.append(channel)
         connection.send(connection.pubsub("subscribe", channel, ":\(connection.channels.count)\r\n"))
       }
     case "PUBLISH":
+      guard words[1] != Self.probeChannel else {
+        return connection.send(":\(publish(words[2], on: words[1]))\r\n")
+      }
       var answer = ""
       if let error = refusal(words[2]) {
         answer = "-\(error)\r\n"
@@ -103,7 +152,7 @@ package final class SimulatedRedis {
         published.append(words[2])
         answer = ":\(publish(words[2], on: words[1]))\r\n"
       }
-      if holdsAnswers { heldAnswers.append((connection, answer)) } else { connection.send(answer) }
+      if holdsAnswers { heldAnswers.append((connection, answer)) } else { self.answer(connection, answer) }
     default: connection.send("-ERR unknown command '\(command)'\r\n")
     }
   }
@@ -131,6 +180,17 @@ package final class SimulatedConnection: Transport, SimulatedDevice {
   package private(set) var isClosed = false
   /// What the next read or write throws.
   package var fault: TransportFault?
+  /// What the server sends gets lost on the way, and nobody is told.
+  package var isSilenced = false
+  /// Bytes written and not yet come through.
+  package var unacknowledged = 0
+  /// Reading waits until it can be written, as TLS may have it.
+  package var readsWaitToWrite = false
+  /// Takes everything off the socket with the first read and gives it out in pieces, as TLS does: what is left makes
+  /// the descriptor ready for nothing.
+  package var readsAhead = false
+  private var readAhead: [UInt8] = []
+  package var holdsMore: Bool { !readAhead.isEmpty }
 
   init(_ redis: SimulatedRedis, _ world: SimulatedWorld) {
     self.redis = redis
@@ -141,7 +201,7 @@ package final class SimulatedConnection: Transport, SimulatedDevice {
   // MARK: The server's side
 
   package func send(_ text: String) { send(Array(text.utf8)) }
-  package func send(_ bytes: [UInt8]) { toClient += bytes }
+  package func send(_ bytes: [UInt8]) { if !isSilenced { toClient += bytes } }
   /// Closes the server's end: the client still reads what was sent.
   package func end() { hasEnded = true }
 
@@ -149,8 +209,8 @@ package final class SimulatedConnection: Transport, SimulatedDevice {
     "\(isRESP3 ? ">" : "*")3\r\n\(SimulatedRedis.bulk(word))\(SimulatedRedis.bulk(channel))\(last)"
   }
 
-  private func serve() {
-    while let (words, count) = Self.command(fromClient) {
+  func serve() {
+    while !redis.isFrozen, let (words, count) = Self.command(fromClient) {
       fromClient.removeFirst(count)
       commands.append(words.joined(separator: " "))
       redis.serve(words, self)
@@ -181,7 +241,7 @@ package final class SimulatedConnection: Transport, SimulatedDevice {
   package var readiness: Readiness {
     guard isConnected else { return [] }
     var readiness: Readiness = []
-    if !toClient.isEmpty || hasEnded || fault != nil { readiness.insert(.readable) }
+    if !readsWaitToWrite, !toClient.isEmpty || hasEnded || fault != nil { readiness.insert(.readable) }
     if writeRoom > 0 || fault != nil { readiness.insert(.writable) }
     return readiness
   }
@@ -196,10 +256,16 @@ package final class SimulatedConnection: Transport, SimulatedDevice {
   package func read(into buffer: inout ByteBuffer, atLeast count: Int) throws(TransportFault) -> TransportProgress {
     guard !isClosed else { throw .closed }
     if let fault { throw fault }
-    guard !toClient.isEmpty else { return hasEnded ? .end : .blocked(on: .readable) }
-    let taken = Array(toClient.prefix(min(readChunk, count)))
+    if readsWaitToWrite, writeRoom == 0 { return .blocked(on: .writable) }
+    if readsAhead {
+      readAhead += toClient
+      toClient = []
+    }
+    let arrived = readsAhead ? readAhead : toClient
+    guard !arrived.isEmpty else { return hasEnded ? .end : .blocked(on: .readable) }
+    let taken = Array(arrived.prefix(min(readChunk, count)))
     buffer.append(contentsOf: taken.span)
-    toClient.removeFirst(taken.count)
+    if readsAhead { readAhead.removeFirst(taken.count) } else { toClient.removeFirst(taken.count) }
     return .bytes(taken.count)
   }
 
