@@ -24,6 +24,7 @@ OUT_OF_STEP = (
     r"|Redis ended the subscription); trying again"
 )
 HELD = r"Redis: .*{}.*; messages wait"
+TOO_FEW_RIGHTS = "Redis does not let us probe the connection as we should"
 CONNECTED = "connected to Redis, subscribed to "
 
 
@@ -69,7 +70,7 @@ class Link:
     def news(self):
         return self.node.log[self.mark_at :]
 
-    def said(self, pattern, patience=40):
+    def said(self, pattern, patience=12):
         """Waits until the log has said this since the mark; gives the line."""
 
         def line():
@@ -81,7 +82,7 @@ class Link:
     def times(self, pattern):
         return len(re.findall(pattern, self.news))
 
-    def connected(self, patience=40):
+    def connected(self, patience=12):
         """Waits until the daemon has connected since the mark, and is ready."""
         self.said(CONNECTED, patience)
         wait_until("ready", self.node.is_ready, patience)
@@ -97,7 +98,7 @@ class Link:
 
     # Messages
 
-    def arrives(self, *texts, patience=40):
+    def arrives(self, *texts, patience=12):
         """Waits until these are in the daemon's queue, in this order."""
 
         def complete():
@@ -108,7 +109,7 @@ class Link:
         first = collections.Counter(self.got)
         assert [text for text in first if text in texts] == list(texts), self.got
 
-    def is_published(self, *texts, patience=40):
+    def is_published(self, *texts, patience=12):
         """Waits until Redis was given these, in this order; one whose outcome was unknown may have been given twice."""
         wait_until(f"{texts} in {self.witness.texts}", lambda: set(texts) <= set(self.witness.heard()), patience, 0.1)
         first = collections.Counter(self.witness.texts)

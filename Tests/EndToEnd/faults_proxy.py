@@ -8,7 +8,6 @@ taken effect when they return.
 """
 
 import asyncio
-import contextlib
 import socket
 import struct
 import threading
@@ -400,12 +399,3 @@ class ScriptedRedis(FaultProxy):
                 connection.end(rule.then)
             elif rule.served:
                 connection.pass_on(connection.up, raw)
-
-
-@contextlib.contextmanager
-def silent_port():
-    """A port on which connections are accepted by the kernel and never served."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(16)
-        yield listener.getsockname()[1]

@@ -77,7 +77,7 @@ ROWS = [
     Row("CLIENT KILL of both", lambda link: link.kick(), CLOSED),
     Row("CLIENT KILL of the subscription", lambda link: link.kick(commands=False), CLOSED),
     Row("CLIENT KILL of the commands", lambda link: link.kick(subscription=False), CLOSED),
-    Row("the server restarts", restart, f"{CLOSED}|{BROKE}"),
+    Row("the server restarts", restart, f"{CLOSED}|{BROKE}|{CANNOT}"),
     Row("end inside a frame", cut_midway(CLOSE), CLOSED, BROKE),
     Row("reset inside a frame", cut_midway(RESET), BROKE),
     Row("drops while it connects again", drop_while_it_connects, CLOSED, CANNOT),
