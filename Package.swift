@@ -70,6 +70,8 @@ let package = Package(
     .target(name: "CLinux"),
     // getaddrinfo_a is in libanl before glibc 2.34, in libc since.
     .target(name: "CResolver", linkerSettings: [.linkedLibrary("anl")]),
+    // Linked dynamically: the system's updates reach it.
+    .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
     // What the three programs replace of the runtime's start.
     .target(name: "CStartup"),
     library("Bytes", ["CLinux"]),
@@ -80,7 +82,7 @@ let package = Package(
     library("Ring", ["System", "Bytes"]),
     library("Outbox", ["System", "Bytes"]),
     library("EventLoop", ["System", "CLinux", "Bytes"]),
-    library("Network", ["EventLoop", "System", "CResolver", "CLinux", "Bytes"]),
+    library("Network", ["EventLoop", "System", "COpenSSL", "CResolver", "CLinux", "Bytes"]),
     library("RedisLink", ["Network", "EventLoop", "RESP", "System", "Bytes"]),
     library("Settings", ["JSON", "Message", "System", "Bytes"]),
     library("Inbox", ["Ring", "Message", "System", "Bytes"]),

@@ -15,7 +15,7 @@ FIGURES = {"allocations per message": "calls of malloc and its kind"}
 def allocations(options, count):
     with harness.folder() as place, harness.redis_server(options.redis_server, place) as socket:
         valgrind = ["valgrind", "--tool=dhat", f"--dhat-out-file={place / 'dhat'}", f"--log-file={place / 'valgrind'}"]
-        with harness.clawd(options.programs, place, socket, 1 << 26, under=valgrind) as (_, status):
+        with harness.clawd(options.programs, place, f"unix://{socket}", 1 << 26, under=valgrind) as (_, status):
             total = status()["total"]
             harness.publish(options.peers, socket, count)
             harness.wait_until("clawd received all", lambda: status()["total"] - total >= count)

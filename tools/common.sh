@@ -122,6 +122,11 @@ need_redis() {
   fi
 }
 
+# need_openssl : the headers of the one library that clawd is built on; the library itself is in every Debian.
+need_openssl() {
+  [[ -e /usr/include/openssl/ssl.h ]] || install_packages libssl-dev
+}
+
 # need_readelf : looks into the programs' headers in the tests.
 need_readelf() {
   command -v readelf >/dev/null || install_packages binutils

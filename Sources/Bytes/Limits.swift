@@ -74,6 +74,16 @@ package enum Limits {
   /// How much is asked from a socket at once.
   package static let socketReadBytes = 256 * 1024
 
+  /// TLS: how much ciphertext is asked from a socket at once, the largest record (RFC 5246 section 6.2.3), a part of which
+  /// may be left over, and the room for both.
+  package static let tlsReadBytes = 64 * 1024
+  package static let tlsRecordBytes = 5 + (1 << 14) + 2048
+  package static let tlsIncomingBytes = tlsReadBytes + tlsRecordBytes
+  /// TLS: how much plaintext is sealed in one go, what its records add to it at most, and the room for both.
+  package static let tlsWriteBytes = 64 * 1024
+  package static let tlsRecordOverhead = 1024
+  package static let tlsOutgoingBytes = tlsWriteBytes + 2 * tlsRecordOverhead
+
   /// Whether the limits fit each other; a test asserts it.
   package static var relationsHold: Bool {
     messageBytesRange.contains(defaultMessageBytes)
@@ -86,5 +96,7 @@ package enum Limits {
       && respBulkBytes >= messageBytesRange.upperBound + receivedSlack
       && respFrameBytes >= 2 * respBulkBytes
       && respSkippedBytes >= respBulkBytes
+      // A record of TLS 1.3 holds at most 2^14 bytes and adds 5 + 1 + 16; one of TLS 1.2 as many.
+      && tlsRecordOverhead >= (tlsWriteBytes / (1 << 14) + 1) * 128
   }
 }

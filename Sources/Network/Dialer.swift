@@ -184,9 +184,10 @@ extension Dialer: TimerHandler {
       leaveState()
       faults.append(.timedOut(activity: "looking up \(endpoint)", after: Self.resolveDeadline))
       fail()
-    case .connecting(_, let address, _, _):
+    case .connecting(let transport, let address, _, _):
+      let activity = "\(transport.activity) \(address)"
       leaveState()
-      faults.append(.timedOut(activity: "connecting to \(address)", after: Self.connectDeadline))
+      faults.append(.timedOut(activity: activity, after: Self.connectDeadline))
       tryNext()
     }
   }

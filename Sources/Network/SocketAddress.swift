@@ -6,6 +6,8 @@ internal import System
 package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
   /// A `struct sockaddr_in`, `_in6` or `_un`.
   private let bytes: [UInt8]
+  /// The same, to be looked into.
+  var raw: [UInt8] { bytes }
   /// "10.0.0.1:6379", "[::1]:6379" or "unix:/path".
   package let description: String
 

@@ -38,9 +38,15 @@ package protocol Transport: AnyObject {
   /// Goes on with connecting (and, with TLS, the handshake) as far as it can without waiting. Nothing is read or
   /// written before it has answered `finished`; afterwards it answers that again.
   func finishConnecting() throws(TransportFault) -> ConnectingProgress
+  /// What connecting is at, to be followed by the address: "connecting to".
+  var activity: String { get }
+  /// Whether bytes may be read now although the descriptor need not be readable: TLS opens more at once than a caller may
+  /// have room for. Who has read asks this before waiting.
+  var holdsMore: Bool { get }
   /// Reads into the free end of `buffer`, of which at least `count` bytes are offered.
   func read(into buffer: inout ByteBuffer, atLeast count: Int) throws(TransportFault) -> TransportProgress
-  /// Writes what the other side takes at once, from the front of `bytes`.
+  /// Writes what the other side takes at once, from the front of `bytes`. After `blocked` the next call must begin with the same
+  /// bytes: with TLS they may be sealed already.
   func write(_ bytes: borrowing Span<UInt8>) throws(TransportFault) -> TransportProgress
   /// Whether `read` gives bytes now although the descriptor may not be ready: what was taken off the socket already.
   var holdsMore: Bool { get }
@@ -48,6 +54,11 @@ package protocol Transport: AnyObject {
   var unacknowledged: Int { get }
   /// Ends the connection and gives the descriptor back. Does nothing the second time.
   func close()
+}
+
+extension Transport {
+  package var activity: String { "connecting to" }
+  package var holdsMore: Bool { false }
 }
 
 /// Begins to connect to an address.
@@ -63,8 +74,16 @@ package enum TransportFault: Error, Equatable, CustomStringConvertible {
   case timedOut(activity: String, after: UInt64)
   /// The endpoint cannot be an address, whatever the network says.
   case unusable(endpoint: String, reason: String)
+  /// The peer is not who it should be, or TLS with it failed.
+  case tls(TLSFault)
   /// The transport was used after `close`.
   case closed
+
+  /// Whether a certificate is at fault, the server's or our own: a person has to do something, so trying again soon will
+  /// not help.
+  package var isCertificateFault: Bool {
+    if case .tls(let fault) = self { fault.isCertificateFault } else { false }
+  }
 
   package var description: String {
     switch self {
@@ -72,6 +91,7 @@ package enum TransportFault: Error, Equatable, CustomStringConvertible {
     case .unresolved(let host, let reason): "\(host): \(reason)"
     case .timedOut(let activity, let after): "\(activity): no answer within \(after / .milliseconds(1)) ms"
     case .unusable(let endpoint, let reason): "\(endpoint): \(reason)"
+    case .tls(let fault): fault.description
     case .closed: "the connection is closed"
     }
   }

@@ -4,6 +4,9 @@ internal import Bytes
 package struct Setting: Sendable {
   package enum Key: Int, CaseIterable, Sendable {
     case redisURL
+    case redisCAFile
+    case redisCertFile
+    case redisKeyFile
     case channel
     case localAgentName
     case queueBytes
@@ -15,6 +18,9 @@ package struct Setting: Sendable {
     package var name: String {
       switch self {
       case .redisURL: "redis_url"
+      case .redisCAFile: "redis_ca_file"
+      case .redisCertFile: "redis_cert_file"
+      case .redisKeyFile: "redis_key_file"
       case .channel: "channel"
       case .localAgentName: "local_agent_name"
       case .queueBytes: "queue_bytes"
@@ -38,7 +44,7 @@ package struct Setting: Sendable {
     }
 
     /// Something for each key, at its number.
-    typealias Table<Value> = InlineArray<7, Value>
+    typealias Table<Value> = InlineArray<10, Value>
   }
 
   package enum Kind: Sendable {
@@ -49,6 +55,8 @@ package struct Setting: Sendable {
     case integer(ClosedRange<Int>)
     case powerOfTwo(ClosedRange<Int>)
     case boolean
+    /// An absolute path; `~/` stands for the home folder.
+    case path
     /// The Python version wrote either; empty and null count as not given.
     case textOrInteger
   }
@@ -82,7 +90,7 @@ package struct Setting: Sendable {
     case .queueBytes: String(Limits.defaultQueueBytes)
     case .maxMessageBytes: String(Limits.defaultMessageBytes)
     case .shareGroup: "false"
-    case .redisURL, .localAgentName, .telegramGroupID: nil
+    case .redisURL, .redisCAFile, .redisCertFile, .redisKeyFile, .localAgentName, .telegramGroupID: nil
     }
   }
 
@@ -96,6 +104,7 @@ package struct Setting: Sendable {
     case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
     case .powerOfTwo(let range): "a power of two from \(range.lowerBound) to \(range.upperBound)"
     case .boolean: "true or false"
+    case .path: "an absolute path, or one that begins with ~/"
     case .textOrInteger: "a string or a whole number"
     }
   }
@@ -114,6 +123,18 @@ package struct Setting: Sendable {
       Setting(
         key: key, environment: "UPSTASH_REDIS_URL", kind: .redisURL, isSecret: true,
         change: .restart, help: "the Redis server, or none")
+    case .redisCAFile:
+      Setting(
+        key: key, environment: nil, kind: .path, isSecret: false, change: .restart,
+        help: "with rediss://, the certificates (PEM) of the only authorities trusted, not the system's")
+    case .redisCertFile:
+      Setting(
+        key: key, environment: nil, kind: .path, isSecret: false, change: .restart,
+        help: "with rediss://, our own certificate (PEM), where the server wants one")
+    case .redisKeyFile:
+      Setting(
+        key: key, environment: nil, kind: .path, isSecret: false, change: .restart,
+        help: "the private key (PEM) of redis_cert_file, where it does not stand in the same file")
     case .channel:
       Setting(
         key: key, environment: nil, kind: .text(bytes: Limits.channelNameBytes), isSecret: false, change: .restart,

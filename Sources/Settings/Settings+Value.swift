@@ -16,11 +16,18 @@ enum GivenValue: Equatable {
 
 extension Settings {
   /// Checks `value` and keeps it.
-  mutating func take(_ value: GivenValue, for setting: Setting, from source: SettingSource) throws(SettingsFault) {
+  ///
+  /// - Parameter home: the folder that `~/` stands for; nil where none is known.
+  mutating func take(
+    _ value: GivenValue, for setting: Setting, from source: SettingSource, home: String?
+  ) throws(SettingsFault) {
     var fault: SettingsFault { .invalid(setting.key, source, expected: setting.allowed) }
     switch setting.key {
     case .redisURL:
       redis = try Self.redis(value, source: source, expected: setting.allowed)
+    case .redisCAFile, .redisCertFile, .redisKeyFile:
+      guard let text = value.asText, let path = Self.path(text, home: home) else { throw fault }
+      keep(path, setting.key)
     case .channel:
       guard let text = value.asText, setting.allows(text) else { throw fault }
       channel = text
@@ -41,6 +48,23 @@ extension Settings {
       guard let text = value.asText ?? value.asInteger.map(String.init) else { throw fault }
       telegramGroupID = text
     }
+  }
+
+  private mutating func keep(_ path: String, _ key: Setting.Key) {
+    switch key {
+    case .redisCAFile: redisCAFile = path
+    case .redisCertFile: redisCertFile = path
+    default: redisKeyFile = path
+    }
+  }
+
+  /// An absolute path, from one or from `~/` and the rest; nil where it is neither. Not relative to anything: clawd's
+  /// working folder is systemd's choice.
+  private static func path(_ text: String, home: String?) -> String? {
+    guard !text.unicodeScalars.contains(where: \.isControl) else { return nil }
+    if text.hasPrefix("/") { return text }
+    guard text.hasPrefix("~/"), let home, home.hasPrefix("/") else { return nil }
+    return home + text.dropFirst()
   }
 
   private static func redis(

@@ -15,6 +15,11 @@ package struct Settings: Sendable {
 
   /// Where the messages go; `notConfigured` unless something was said.
   package var redis = Redis.notConfigured
+  /// With TLS: what is trusted instead of the system's store, our own certificate, and its key (nil: it stands in the
+  /// certificate's file). Absolute paths; no key without a certificate.
+  package var redisCAFile: String?
+  package var redisCertFile: String?
+  package var redisKeyFile: String?
   /// The Redis channel, `Limits.channelNameBytes` bytes without control characters.
   package var channel = Setting.defaultChannel
   /// The agent that clawq reads for; nil: the default consumer, unfiltered.
@@ -50,23 +55,25 @@ package struct Settings: Sendable {
     let file = try SettingsFile.read(configFlag: configFlag, environment: environment)
     settings.file = file.path.isEmpty ? nil : file.path
     settings.warnings = file.warnings
+    let home = environment.text("HOME")
     // By number: an array of keys would have the runtime make its type at every start.
     var number = 0
     while let key = Setting.Key(rawValue: number) {
       let setting = Setting.of(key)
       if let text = flags[key] {
-        try settings.take(.typed(text), for: setting, from: .flag)
+        try settings.take(.typed(text), for: setting, from: .flag, home: home)
       } else if let name = setting.environment, let bytes = environment.bytes(name) {
         guard UnicodeText.firstInvalid(bytes.span) == nil else {
           throw .invalid(key, .environment(name), expected: "valid UTF-8")
         }
-        try settings.take(.typed(String(repairing: bytes.span)), for: setting, from: .environment(name))
+        try settings.take(.typed(String(repairing: bytes.span)), for: setting, from: .environment(name), home: home)
       } else if let value = file.value(key) {
-        try settings.take(value, for: setting, from: .file(file.path))
+        try settings.take(value, for: setting, from: .file(file.path), home: home)
       }
       number += 1
     }
     try settings.checkRelations()
+    settings.warnOfIdleFiles()
     return settings
   }
 
@@ -74,6 +81,9 @@ package struct Settings: Sendable {
   package func differs(from other: Settings, in key: Setting.Key) -> Bool {
     switch key {
     case .redisURL: redis != other.redis
+    case .redisCAFile: redisCAFile != other.redisCAFile
+    case .redisCertFile: redisCertFile != other.redisCertFile
+    case .redisKeyFile: redisKeyFile != other.redisKeyFile
     case .channel: channel != other.channel
     case .localAgentName: localAgentName?.text != other.localAgentName?.text
     case .queueBytes: queueBytes != other.queueBytes
@@ -84,9 +94,20 @@ package struct Settings: Sendable {
   }
 
   private func checkRelations() throws(SettingsFault) {
+    guard redisKeyFile == nil || redisCertFile != nil else { throw .keyWithoutCertificate }
     let least = Limits.leastQueueBytes(forMessageBytes: maxMessageBytes)
     guard queueBytes >= least else {
       throw .queueTooSmall(queueBytes: queueBytes, maxMessageBytes: maxMessageBytes, least: least)
     }
+  }
+  /// Whoever names a file for TLS means to have TLS.
+  private mutating func warnOfIdleFiles() {
+    if case .server(let url) = redis, url.tls { return }
+    func warn(_ key: Setting.Key, _ path: String?) {
+      if path != nil { warnings.append("\(key.name) has no effect: redis_url does not begin with rediss://") }
+    }
+    warn(.redisCAFile, redisCAFile)
+    warn(.redisCertFile, redisCertFile)
+    warn(.redisKeyFile, redisKeyFile)
   }
 }

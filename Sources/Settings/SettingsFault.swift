@@ -14,6 +14,8 @@ package enum SettingsFault: Error, Equatable {
   case malformed(path: String, line: Int, column: Int, reason: String)
   /// A value is not what the setting allows.
   case invalid(Setting.Key, SettingSource, expected: String)
+  /// A key is of use to its certificate alone.
+  case keyWithoutCertificate
   /// The queue must hold several of the largest message.
   case queueTooSmall(queueBytes: Int, maxMessageBytes: Int, least: Int)
 
@@ -24,6 +26,7 @@ package enum SettingsFault: Error, Equatable {
       .malformed(let path, _, _, _):
       "cannot read the configuration \(path)"
     case .invalid(let key, let source, _): "\(key.name) \(source) cannot be used"
+    case .keyWithoutCertificate: "redis_key_file cannot be used"
     case .queueTooSmall(let queueBytes, let maxMessageBytes, _):
       "queue_bytes \(queueBytes) and max_message_bytes \(maxMessageBytes) do not go together"
     }
@@ -38,6 +41,7 @@ package enum SettingsFault: Error, Equatable {
     case .tooLarge: "it is larger than \(Limits.settingsFileBytes) bytes"
     case .malformed(_, let line, let column, let reason): "line \(line), column \(column): \(reason)"
     case .invalid(_, _, let expected): "expected \(expected)"
+    case .keyWithoutCertificate: "there is no redis_cert_file that it could be the key of"
     case .queueTooSmall:
       "the queue must hold \(Limits.queueMessagesAtLeast) of the largest message with \(Limits.receivedSlack + Limits.recordOverhead) bytes more each"
     }
@@ -50,6 +54,7 @@ package enum SettingsFault: Error, Equatable {
     case .notRegular, .tooLarge: "name another file with --config"
     case .invalid(.redisURL, _, let expected) where !expected.contains("\"local\""): "without Redis write \"local\""
     case .invalid: nil
+    case .keyWithoutCertificate: "set redis_cert_file as well"
     case .queueTooSmall(_, _, let least): "set queue_bytes to \(least) or more, or max_message_bytes lower"
     }
   }

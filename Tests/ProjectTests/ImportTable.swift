@@ -8,6 +8,7 @@ let importTable: [TargetRule] = [
   //        target       our targets                                                      system modules
   TargetRule("CLinux", []),
   TargetRule("CResolver", []),
+  TargetRule("COpenSSL", []),
   TargetRule("CStartup", []),
   TargetRule("Bytes", ["CLinux"]),
   TargetRule("System", ["CLinux", "Bytes"], ["Glibc", "Synchronization"]),
@@ -17,7 +18,7 @@ let importTable: [TargetRule] = [
   TargetRule("Ring", ["System", "Bytes"], ["Glibc", "Synchronization"]),
   TargetRule("Outbox", ["System", "Bytes"], ["Glibc", "Synchronization"]),
   TargetRule("EventLoop", ["System", "CLinux", "Bytes"], ["Glibc"]),
-  TargetRule("Network", ["EventLoop", "System", "CResolver", "CLinux", "Bytes"], ["Glibc"]),
+  TargetRule("Network", ["EventLoop", "System", "COpenSSL", "CResolver", "CLinux", "Bytes"], ["Glibc"]),
   TargetRule("RedisLink", ["Network", "EventLoop", "RESP", "System", "Bytes"]),
   TargetRule("Settings", ["JSON", "Message", "System", "Bytes"], ["Glibc"]),
   TargetRule("Inbox", ["Ring", "Message", "System", "Bytes"], ["Glibc"]),

@@ -1,0 +1,42 @@
+internal import Bytes
+internal import COpenSSL
+
+/// One error from OpenSSL's queue.
+struct TLSError {
+  /// 0: there was none.
+  let code: UInt
+
+  /// Takes the oldest error of this thread, which is the one nearest to the cause, and forgets the others.
+  static func take() -> TLSError { TLSError(code: copenssl_take_error()) }
+
+  /// OpenSSL's own words, without codes.
+  var words: String {
+    guard code != 0 else { return "no reason given" }
+    guard let text = unsafe ERR_reason_error_string(code) else { return "OpenSSL error \(String(code, radix: 16))" }
+    return unsafe String(cString: text)
+  }
+
+  /// The number of the alert that the peer sent, where that is what it is.
+  var alert: Int? {
+    let number = Int(copenssl_alert(code))
+    return number >= 0 ? number : nil
+  }
+
+  func isTLS(_ reason: Int32) -> Bool { copenssl_is_error(code, Int32(copenssl_library_ssl), reason) == 1 }
+
+  var isBadPassword: Bool {
+    copenssl_is_error(
+      code, Int32(copenssl_library_pem), Int32(copenssl_error_bad_password)) == 1
+  }
+
+  var isKeyMismatch: Bool {
+    copenssl_is_error(
+      code, Int32(copenssl_library_x509), Int32(copenssl_error_key_mismatch)) == 1
+  }
+
+  /// An alert's words (RFC 8446 section 6.2) with its number.
+  static func words(ofAlert number: Int) -> String {
+    guard let text = unsafe SSL_alert_desc_string_long(Int32(number)) else { return "alert \(number)" }
+    return unsafe String(cString: text)
+  }
+}
