@@ -77,7 +77,10 @@ class Link:
             assert self.node.is_running(), f"clawd ended:\n{self.node.log}"
             return next((line for line in self.news.splitlines() if re.search(pattern, line)), None)
 
-        return wait_until(f"the log says {pattern!r}; it said: {self.news}", line, patience, pause=0.1)
+        try:
+            return wait_until(f"the log says {pattern!r}", line, patience, pause=0.1)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it said: {self.news}") from None
 
     def times(self, pattern):
         return len(re.findall(pattern, self.news))

@@ -3,6 +3,7 @@
 import pathlib
 import shutil
 import tempfile
+import time
 
 import pytest
 
@@ -184,6 +185,18 @@ def test_a_message_whose_end_does_not_come_is_no_message(make_link, shared_redis
     link.proxy.say(message(whole), to_subscriber=True)
     link.arrives("whole")
     assert link.got.count("whole") == 1
+
+
+def test_a_pause_in_the_middle_of_a_message_costs_nothing(make_link, shared_redis):
+    link = make_link(server=shared_redis, scripted=True)
+    whole = message(b'{"from": "eve", "text": "in two halves"}')
+    for cut in (1, 3, len(whole) // 2, len(whole) - 1):
+        link.proxy.say(whole[:cut], to_subscriber=True)
+        time.sleep(0.3)
+        link.proxy.say(whole[cut:], to_subscriber=True)
+    link.arrives("in two halves")
+    wait_until("all of them", lambda: (link.arrives(), link.got.count("in two halves") == 4)[1])
+    assert len(link.proxy.attempts) == 2
 
 
 @pytest.mark.parametrize("times", [1, 3])

@@ -135,6 +135,19 @@ def goes_through(row, link):
     link.recovers(row.back)
 
 
+def is_patient(link):
+    """An answer that takes long, and in the middle of which a pause falls, is an answer."""
+    attempts = len(link.proxy.attempts)
+    link.mark()
+    link.proxy.set(down="hold")
+    link.node.send("meanwhile")
+    time.sleep(7)
+    link.proxy.set(down="pass")
+    link.is_published("meanwhile")
+    link.flows("after")
+    assert len(link.proxy.attempts) == attempts and "trying again" not in link.news, link.news
+
+
 @dataclasses.dataclass(frozen=True)
 class Slow:
     """A fault of the configuration: one attempt, and the next not before a minute is over."""
@@ -245,6 +258,7 @@ def test_a_link_that_is_dead_without_a_word_is_found_dead_and_replaced(
         (row.name, is_left_alone, (row, make_link(tls=row.tls, scripted=row.scripted, name=f"slow{number}"), certificates))
         for number, row in enumerate(SLOW_ROWS)
     ]
+    links += [(f"slow answers, {way}", is_patient, (make_link(tls=way == "tls", name=way),)) for way in ("plain", "tls")]
     failures = {}
     with concurrent.futures.ThreadPoolExecutor(len(links)) as pool:
         running = {name: pool.submit(function, *arguments) for name, function, arguments in links}
