@@ -1,4 +1,5 @@
 package import Bytes
+internal import CLinux
 internal import Glibc
 internal import System
 
@@ -102,6 +103,14 @@ package final class SocketTransport: Transport {
       if error.code == EAGAIN { return .blocked(on: .writable) }
       throw fault(error)
     }
+  }
+
+  package var unacknowledged: Int {
+    let raw = rawDescriptor
+    guard raw >= 0, address.family != AF_UNIX else { return 0 }
+    var count: Int32 = 0
+    _ = try? systemCall("ioctl", address.description) { unsafe clinux_bytes_unacknowledged(raw, &count) }
+    return Int(max(count, 0))
   }
 
   package func close() { socket = nil }

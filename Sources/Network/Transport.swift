@@ -48,8 +48,6 @@ package protocol Transport: AnyObject {
   /// Writes what the other side takes at once, from the front of `bytes`. After `blocked` the next call must begin with the same
   /// bytes: with TLS they may be sealed already.
   func write(_ bytes: borrowing Span<UInt8>) throws(TransportFault) -> TransportProgress
-  /// Whether `read` gives bytes now although the descriptor may not be ready: what was taken off the socket already.
-  var holdsMore: Bool { get }
   /// How many bytes were written that the peer's machine has not acknowledged. Asks the system: not for hot paths.
   var unacknowledged: Int { get }
   /// Ends the connection and gives the descriptor back. Does nothing the second time.
@@ -59,6 +57,7 @@ package protocol Transport: AnyObject {
 extension Transport {
   package var activity: String { "connecting to" }
   package var holdsMore: Bool { false }
+  package var unacknowledged: Int { 0 }
 }
 
 /// Begins to connect to an address.
@@ -95,13 +94,4 @@ package enum TransportFault: Error, Equatable, CustomStringConvertible {
     case .closed: "the connection is closed"
     }
   }
-}
-
-extension Transport {
-  package var holdsMore: Bool { false }
-  package var unacknowledged: Int { 0 }
-}
-
-extension TransportFault {
-  package var isCertificateFault: Bool { false }
 }

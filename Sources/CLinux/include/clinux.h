@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/sockios.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -93,6 +94,11 @@ static const uint32_t clinux_inotify_only_folder = IN_ONLYDIR;
 // ioctl is variadic. Answers 0 and how many bytes could be read now, or -1 with errno.
 static inline int clinux_bytes_to_read(int descriptor, int *count) {
   return ioctl(descriptor, FIONREAD, count);
+}
+
+// The same for the bytes written to a TCP socket that the peer has not acknowledged (tcp(7)).
+static inline int clinux_bytes_unacknowledged(int descriptor, int *count) {
+  return ioctl(descriptor, SIOCOUTQ, count);
 }
 
 #endif
