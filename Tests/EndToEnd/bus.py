@@ -10,10 +10,13 @@ import subprocess
 import time
 
 import redis
+import redis.backoff
+import redis.retry
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = pathlib.Path(os.environ.get("BUS_PROGRAMS", ROOT / ".build" / "release"))
 CHANNEL = "openclaw-chat"
+ONCE = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
 PATIENCE = 30  # seconds: a bound on waiting, never a promise about speed
 
 
@@ -129,7 +132,8 @@ class RedisServer(Process):
     def answers(self):
         # By the socket in our own folder: on the port, a stranger's server might answer.
         try:
-            redis.Redis(unix_socket_path=str(self.socket)).ping()
+            # One try each time: whoever waits for it asks again.
+            redis.Redis(unix_socket_path=str(self.socket), retry=ONCE).ping()
             return True
         except redis.AuthenticationError:
             return True

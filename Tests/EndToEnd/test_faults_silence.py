@@ -232,8 +232,12 @@ class Hole:
         return Link(node, server)
 
 
-# Keep-alive finds an idle link, for nobody answers its probes; what was sent is found missing by its deadline.
-HOLES = [Hole("black hole, idle", False, BROKE, IDLE), Hole("black hole", True, f"{UNANSWERED.format('PUBLISH')}|{BROKE}", SPOKEN)]
+# Keep-alive finds an idle link; what was sent is found missing by its deadline.
+# The first after 20 s without a packet, and 15 s later at the latest it is enough.
+HOLES = [
+    Hole("black hole, idle", False, BROKE, 20 + 15 + 20),
+    Hole("black hole", True, f"{UNANSWERED.format('PUBLISH')}|{BROKE}", SPOKEN),
+]
 
 
 def vanishes(hole, link):
