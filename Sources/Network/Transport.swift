@@ -78,6 +78,11 @@ package enum TransportFault: Error, Equatable, CustomStringConvertible {
   /// The transport was used after `close`.
   case closed
 
+  /// Whether the peer ended the connection without reading what it was sent.
+  package var isReset: Bool {
+    if case .system(let error) = self { error.isReset } else { false }
+  }
+
   /// Whether a certificate is at fault, the server's or our own: a person has to do something, so trying again soon will
   /// not help.
   package var isCertificateFault: Bool {
