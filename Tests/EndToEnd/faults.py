@@ -12,8 +12,12 @@ from bus import CHANNEL, stays_away, wait_until
 
 # The daemon's words for what may befall a link, one for each way in which it ends.
 CLOSED = r"Redis: Redis closed the connection; trying again"
+# The same, before it has answered anything.
+UNHEARD_OF = r"Redis: the server closed the connection before it answered.*; trying again"
 BROKE = r"Redis: the connection broke: .*; trying again"
 CANNOT = r"Redis: cannot connect: .*; trying again"
+# Any end of a connection, where chance decides which.
+ENDED = f"{CLOSED}|{UNHEARD_OF}|{BROKE}|{CANNOT}"
 UNANSWERED = r"Redis: Redis did not answer {} within 10 s; trying again"
 DEAD = r"Redis: a probe did not come back: the subscription is dead; trying again"
 NOT_REDIS = r"Redis: what came is not Redis's protocol: .*; trying again"
@@ -23,6 +27,8 @@ OUT_OF_STEP = (
     r"|Redis answered HELLO without a known protocol|Redis sent a message that is not whole"
     r"|Redis ended the subscription); trying again"
 )
+# What only a person mends is not tried again soon.
+LATER = r"; trying again in [0-9]+ s"
 HELD = r"Redis: .*{}.*; messages wait"
 TOO_FEW_RIGHTS = "Redis does not let us probe the connection as we should"
 CONNECTED = "connected to Redis, subscribed to "

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from bus import CHANNEL, stays_away, wait_until
-from faults import CONNECTED, HELD, TOO_FEW_RIGHTS
+from faults import CONNECTED, HELD, LATER, TOO_FEW_RIGHTS
 
 
 def admin(*words):
@@ -312,7 +312,7 @@ def test_rights_that_are_taken_away_are_told_and_left_alone(make_link, redis_ser
     redis_server.client().execute_command(*command)
     redis_server.password = None if own else "other"
     link.kick()
-    link.said(f"Redis: .*({told}).*; trying again")
+    link.said(f"Redis: .*({told}).*{LATER}")
     wait_until("status", lambda: link.redis()["state"] == "waiting")
     attempts = len(link.proxy.attempts)
     link.node.send("meanwhile")
@@ -329,7 +329,7 @@ def test_a_quota_that_is_used_up_is_not_used_further(make_link, command):
     error = b"-ERR max requests limit exceeded. Limit: 500000, Usage: 500000. See https://upstash.com/docs/redis\r\n"
     link.proxy.answer(command, error)
     link.proxy.cut()
-    link.said("Redis: .*max requests limit.*; trying again")
+    link.said(f"Redis: .*max requests limit.*{LATER}")
     attempts = len(link.proxy.attempts)
     link.node.send("meanwhile")
     assert stays_away(lambda: len(link.proxy.attempts) > attempts, seconds=3)

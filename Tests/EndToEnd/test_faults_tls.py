@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from bus import stays_away, wait_until
-from faults import CANNOT, Link
+from faults import CANNOT, LATER, Link
 
 
 def told(node, pattern):
@@ -41,7 +41,7 @@ def test_a_bad_certificate_is_named_and_left_alone_and_told_nothing(
     # By a name too: the common name is one, and must not count.
     url = f"rediss://:geheim@{'localhost' if kind == 'cn-only' else '127.0.0.1'}:{proxy.port}"
     node = make_node(config={"redis_url": url, "redis_ca_file": str(certificates.root)}, start=False).launch()
-    line = told(node, f"Redis: cannot connect: .*{REFUSED[kind]}.*; trying again")
+    line = told(node, f"Redis: cannot connect: .*{REFUSED[kind]}.*{LATER}")
     wait_until("the status says so", lambda: (node.status_or_none() or {}).get("redis", {}).get("last_error"))
     assert node.status()["redis"]["state"] == "waiting"
     attempts = len(proxy.attempts)
