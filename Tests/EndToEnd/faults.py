@@ -1,7 +1,7 @@
 """What the tables of faults share: a daemon whose way to Redis can be spoilt, and what the daemon has to say of it.
 
-Each row of a table says what is provoked, what the daemon says, and what mends it. Whatever the row, afterwards the same
-process is connected again, and what was accepted meanwhile is published.
+Each row of a table says what is provoked, what the daemon says, and what mends it. Whatever the row, afterwards the
+same process is connected again, and what was accepted meanwhile is published.
 """
 
 import collections
@@ -139,16 +139,12 @@ class Link:
     # The daemon's connections, as the server sees them
 
     def clients(self):
-        """The ids of the two connections: the one that subscribes, and the one that commands."""
+        """The daemon's connections: by whether they subscribe."""
         found = {True: [], False: []}
         for client in self.server.client().client_list():
             if not client["addr"].startswith("/"):
                 found[client["sub"] != "0"].append(client)
         return found
-
-    def client_ids(self):
-        clients = self.clients()
-        return [[client["id"] for client in clients[kind]] for kind in (True, False)]
 
     def kick(self, subscription=True, commands=True):
         """Redis ends the connections."""

@@ -27,7 +27,8 @@ class BlackHole:
         self.near = self.hold(["unshare", "-rn"])
         # Without a user namespace of its own, so that one may reach into the other.
         self.far = self.hold([*self.enter(self.holders[0], "-U"), "unshare", "-n"])
-        self.ip(self.near, "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", self.holders[1].pid)
+        peer = ("peer", "name", "cable", "netns", self.holders[1].pid)
+        self.ip(self.near, "link", "add", "cable", "type", "veth", *peer)
         for side, address in ((self.near, self.near_address), (self.far, self.far_address)):
             self.ip(side, "address", "add", f"{address}/24", "dev", "cable")
             self.ip(side, "link", "set", "cable", "up")
@@ -64,8 +65,8 @@ class BlackHole:
 
 
 class Names:
-    """A hosts file for the processes started with `wrapper` before them; with it goes a name server that is not there, so
-    that nothing is asked of the world."""
+    """A hosts file for the processes started with `wrapper` before them; with it goes a name server that is not there,
+    so that nothing is asked of the world."""
 
     def __init__(self, folder):
         self.hosts = folder / "hosts"

@@ -1,4 +1,4 @@
-"""Every error that a Redis answers, with the reaction it deserves: wait, drop and come again, or leave it alone for long."""
+"""Every error that a Redis answers, with the reaction it deserves: wait, drop and come again, or leave it alone."""
 
 import dataclasses
 import threading
@@ -71,7 +71,11 @@ class Held:
 
 HELD_ROWS = [
     Held("OOM", admin("CONFIG", "SET", "maxmemory", "1"), admin("CONFIG", "SET", "maxmemory", "0")),
-    Held("NOREPLICAS", admin("CONFIG", "SET", "min-replicas-to-write", "1"), admin("CONFIG", "SET", "min-replicas-to-write", "0")),
+    Held(
+        "NOREPLICAS",
+        admin("CONFIG", "SET", "min-replicas-to-write", "1"),
+        admin("CONFIG", "SET", "min-replicas-to-write", "0"),
+    ),
     Held("MISCONF", saving_fails, saving_works, options=("--save", "3600 1000000")),
     Held(
         "MASTERDOWN",
@@ -79,7 +83,8 @@ HELD_ROWS = [
         admin("REPLICAOF", "NO", "ONE"),
     ),
     Held(
-        "BUSY", script_runs, admin("SCRIPT", "KILL"), options=("--busy-reply-threshold", "20"), met_by_probe=False, hears=False
+        "BUSY", script_runs, admin("SCRIPT", "KILL"), options=("--busy-reply-threshold", "20"), met_by_probe=False,
+        hears=False,
     ),
 ]
 

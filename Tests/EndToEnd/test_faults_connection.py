@@ -50,6 +50,10 @@ def shut(link):
     link.proxy.cut(CLOSE)
 
 
+def open_door(link):
+    link.proxy.set(accept=PASS)
+
+
 def at_the_door(how):
     def provoke(link):
         link.proxy.set(accept=how)
@@ -83,11 +87,11 @@ ROWS = [
     Row("drops while it connects again", drop_while_it_connects, ENDED),
     Row("one byte at a time", drip, BROKE),
     Row("nobody listens for a while", shut, CANNOT, mend=lambda link: link.proxy.allow()),
-    Row("closed at the door for a while", at_the_door(CLOSE), UNHEARD_OF, CANNOT, lambda link: link.proxy.set(accept=PASS)),
+    Row("closed at the door for a while", at_the_door(CLOSE), UNHEARD_OF, CANNOT, open_door),
     # The reset may come before the socket was looked at, or after.
     Row(
         "reset at the door for a while", at_the_door(RESET), f"{UNHEARD_OF}|{CANNOT}", CANNOT,
-        lambda link: link.proxy.set(accept=PASS),
+        open_door,
     ),
 ]
 

@@ -234,7 +234,9 @@ def test_a_redis_that_refuses_at_the_door_with_a_word(make_link, shared_redis):
 @pytest.mark.parametrize("speaks", ["http", "ssh", "smtp"])
 def test_another_kind_of_server_is_not_taken_for_a_redis(make_node, make_scripted, shared_redis, speaks):
     words = {
-        "http": b"HTTP/1.0 400 Bad Request\r\n\r\n", "ssh": b"SSH-2.0-OpenSSH_9.2\r\n", "smtp": b"220 mail.example ESMTP\r\n"
+        "http": b"HTTP/1.0 400 Bad Request\r\n\r\n",
+        "ssh": b"SSH-2.0-OpenSSH_9.2\r\n",
+        "smtp": b"220 mail.example ESMTP\r\n",
     }
     other = make_scripted(shared_redis.port)
     other.greet(words[speaks])
