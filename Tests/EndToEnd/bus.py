@@ -10,10 +10,13 @@ import subprocess
 import time
 
 import redis
+import redis.backoff
+import redis.retry
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = pathlib.Path(os.environ.get("BUS_PROGRAMS", ROOT / ".build" / "release"))
 CHANNEL = "openclaw-chat"
+ONCE = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
 PATIENCE = 30  # seconds: a bound on waiting, never a promise about speed
 
 
@@ -23,15 +26,16 @@ def program(name):
     return str(path)
 
 
-def wait_until(what, predicate, patience=PATIENCE):
-    """Waits for a true answer and gives it; fails, saying what was waited for, after `patience` seconds."""
+def wait_until(what, predicate, patience=PATIENCE, pause=0.02):
+    """Waits for a true answer and gives it, asking every `pause` seconds; fails, saying what was waited for, after
+    `patience` seconds."""
     deadline = time.monotonic() + patience
     while True:
         answer = predicate()
         if answer:
             return answer
         assert time.monotonic() < deadline, f"waited {patience} s in vain: {what}"
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def stays_away(predicate, seconds=0.5):
@@ -50,11 +54,13 @@ class Process:
     def __init__(self, log):
         self.log_path = log
         self.child = None
+        # Words before its own, of a program that becomes it: to run it in other namespaces.
+        self.wrapper = []
 
     def spawn(self, arguments, environment):
         with open(self.log_path, "ab") as log:
             self.child = subprocess.Popen(
-                [str(word) for word in arguments],
+                [str(word) for word in (*self.wrapper, *arguments)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=self.log_path.parent,
             )
 
@@ -126,9 +132,12 @@ class RedisServer(Process):
     def answers(self):
         # By the socket in our own folder: on the port, a stranger's server might answer.
         try:
-            redis.Redis(unix_socket_path=str(self.socket)).ping()
+            # One try each time: whoever waits for it asks again.
+            redis.Redis(unix_socket_path=str(self.socket), retry=ONCE).ping()
             return True
         except redis.AuthenticationError:
+            return True
+        except redis.BusyLoadingError:
             return True
         except (redis.ConnectionError, redis.TimeoutError):
             return False
@@ -138,7 +147,8 @@ class RedisServer(Process):
         return f"redis://127.0.0.1:{self.port}"
 
     def client(self, **more):
-        return redis.Redis(port=self.port, password=self.password, **more)
+        # By the socket: it is reached from every namespace, and by no fault of the tests.
+        return redis.Redis(unix_socket_path=str(self.socket), password=self.password, **more)
 
     def publish(self, payload):
         """Publishes raw bytes, or an object as the Python version did; gives the number of receivers."""
@@ -148,6 +158,43 @@ class RedisServer(Process):
 
     def subscribers(self):
         return self.client().pubsub_numsub(CHANNEL)[0][1]
+
+
+class TLSRedisServer(RedisServer):
+    """The same with a port for TLS beside the plain one."""
+
+    tls_port = None
+
+    def __init__(self, folder, certificate, authority, *options, asks_client=False):
+        super().__init__(folder, *options)
+        self.certificate, self.key = certificate
+        self.authority = authority
+        self.asks_client = asks_client
+        # A file of settings for OpenSSL, for what it would refuse to serve.
+        self.openssl_settings = None
+
+    def spawn(self, arguments, environment):
+        # As the plain port, it is found by trying, and kept by a restart.
+        if self.port is None:
+            self.tls_port = random.randrange(20000, 32000)
+        if self.openssl_settings:
+            environment = {**environment, "OPENSSL_CONF": str(self.openssl_settings)}
+        super().spawn(
+            [
+                *arguments, "--tls-port", self.tls_port, "--tls-cert-file", self.certificate, "--tls-key-file", self.key,
+                "--tls-ca-cert-file", self.authority, "--tls-auth-clients", "yes" if self.asks_client else "no",
+            ],
+            environment,
+        )
+
+    def serve(self, certificate):
+        """Shows this certificate from the next connection on."""
+        self.certificate, self.key = certificate
+        self.client().config_set("tls-cert-file", str(self.certificate), "tls-key-file", str(self.key))
+
+    @property
+    def tls_url(self):
+        return f"rediss://127.0.0.1:{self.tls_port}"
 
 
 class Node(Process):

@@ -10,6 +10,10 @@ import tempfile
 import pytest
 
 import bus
+import faults
+import faults_certificates
+import faults_namespace
+import faults_proxy
 
 
 @pytest.fixture
@@ -82,3 +86,98 @@ def small_disk(folder):
     subprocess.run([*as_root, "mount", "-t", "tmpfs", "-o", options, "tmpfs", place], check=True)
     yield place
     subprocess.run([*as_root, "umount", "-l", place], check=True)
+
+
+# What faults are made with
+
+
+@pytest.fixture(scope="session")
+def certificates():
+    """Good and bad certificates, made once for all tests of a worker."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="bus."))
+    yield faults_certificates.Certificates(path)
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def make_tls_redis(folder, processes, certificates):
+    """make_tls_redis(KIND, OPTION...) starts a redis-server with a certificate of this kind."""
+    numbers = itertools.count()
+
+    def make(kind="good", *options, asks_client=False):
+        server = bus.TLSRedisServer(
+            folder / f"tls{next(numbers)}", certificates.server(kind), certificates.root, *options,
+            asks_client=asks_client,
+        )
+        if kind == "weak-key":
+            server.openssl_settings = certificates.lenient()
+        processes.append(server)
+        return server.start()
+
+    return make
+
+
+@pytest.fixture
+def proxies():
+    """What make_proxy and make_scripted started."""
+    started = []
+    yield started
+    for proxy in started:
+        proxy.stop()
+
+
+@pytest.fixture
+def make_proxy(proxies):
+    """make_proxy(TARGET) puts a proxy before a port or a unix socket."""
+
+    def make(target, **more):
+        proxies.append(faults_proxy.FaultProxy(target, **more))
+        return proxies[-1]
+
+    return make
+
+
+@pytest.fixture
+def make_scripted(proxies):
+    """make_scripted(TARGET) puts a Redis that answers what the test says before a real one."""
+
+    def make(target, **more):
+        proxies.append(faults_proxy.ScriptedRedis(target, **more))
+        return proxies[-1]
+
+    return make
+
+
+@pytest.fixture
+def black_hole():
+    """A network in which packets can be made to vanish."""
+    if not faults_namespace.is_possible():
+        pytest.skip("unshare -rn does not work here")
+    network = faults_namespace.BlackHole()
+    yield network
+    network.stop()
+
+
+@pytest.fixture
+def names(folder):
+    """A hosts file of the test's own."""
+    if not faults_namespace.is_possible():
+        pytest.skip("unshare -rm does not work here")
+    return faults_namespace.Names(folder)
+
+
+@pytest.fixture
+def make_link(make_redis, make_tls_redis, make_node, make_proxy, make_scripted, certificates):
+    """make_link(...) makes a daemon that is connected to a Redis of its own through a proxy; see its parameters."""
+    numbers = itertools.count()
+
+    def make(tls=False, scripted=False, options=(), login="", server=None, name=None, start=True, config=()):
+        server = server or (make_tls_redis("good", *options) if tls else make_redis(*options))
+        proxy = (make_scripted if scripted else make_proxy)(server.tls_port if tls else server.port)
+        settings = {"redis_url": f"{'rediss' if tls else 'redis'}://{login}127.0.0.1:{proxy.port}"}
+        if tls:
+            settings["redis_ca_file"] = str(certificates.root)
+        node = make_node(name or f"n{next(numbers)}", {**settings, **dict(config)}, start)
+        return faults.Link(node, server, proxy, tls)
+
+    return make
