@@ -30,7 +30,7 @@ def state(options, read, unread):
     with harness.folder() as place:
         (place / "state").mkdir(mode=0o700)
         harness.output([options.programs / "RingBench", "fill", place / "state", read])
-        with harness.clawd(options.programs, place, None, 16 << 20) as (_, status):
+        with harness.clawd(options.programs, place, "local", 16 << 20) as (_, status):
             common = ["--state-dir", place / "state", "--config", place / "config.json"]
             harness.output([options.programs / "clawq", "clear", *common])
             for number in range(unread):

@@ -8,6 +8,7 @@ import os
 import pathlib
 import platform
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -82,26 +83,65 @@ def wait_until(what, condition, pause=0.02):
 
 
 @contextlib.contextmanager
-def redis_server(program, place):
-    """A server on a unix socket, without persistence and without a limit on what waits for a subscriber."""
-    socket = place / "redis.sock"
+def redis_server(program, place, tls=None):
+    """A server on a unix socket, without persistence and without a limit on what waits for a subscriber; with `tls`, what
+    `certificates` gave, on a TLS port as well."""
+    path = place / "redis.sock"
     arguments = [
-        program, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--dir", place,
+        program, "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no", "--dir", place,
         "--client-output-buffer-limit", "pubsub 0 0 0",
     ]
+    if tls:
+        arguments += [
+            "--tls-port", tls.port, "--bind", "127.0.0.1", "--tls-cert-file", tls.certificate, "--tls-key-file", tls.key,
+            "--tls-ca-cert-file", tls.authority, "--tls-auth-clients", "no",
+        ]
     with process(arguments, place / "redis.log") as child:
-        wait_until("redis-server", lambda: socket.exists() or child.poll() is not None)
+        wait_until("redis-server", lambda: path.exists() or child.poll() is not None)
         if child.poll() is not None:
             raise SystemExit((place / "redis.log").read_text())
-        yield socket
+        yield path
+
+
+@dataclasses.dataclass
+class TLS:
+    """A private certificate authority, a server's certificate for 127.0.0.1, and a port for it."""
+
+    authority: pathlib.Path
+    certificate: pathlib.Path
+    key: pathlib.Path
+    port: int
+
+    def url(self, database=0):
+        return f"rediss://127.0.0.1:{self.port}/{database}"
+
+
+def certificates(place):
+    """Made by the openssl command; the keys are RSA of 2,048 bits, as most servers have."""
+
+    (place / "openssl.cnf").write_text(
+        "[req]\ndistinguished_name=name\n[name]\n[ca]\nbasicConstraints=critical,CA:TRUE\n"
+        "[server]\nbasicConstraints=critical,CA:FALSE\nsubjectAltName=IP:127.0.0.1\n"
+    )
+
+    def make(kind, *more):
+        words = ["openssl", "req", "-x509", "-config", place / "openssl.cnf", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+        words += ["-subj", f"/CN=bench {kind}", "-extensions", kind, "-keyout", place / f"{kind}.key"]
+        subprocess.run([*words, "-out", place / f"{kind}.pem", *more], check=True, stderr=subprocess.DEVNULL)
+
+    make("ca")
+    make("server", "-CA", place / "ca.pem", "-CAkey", place / "ca.key")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return TLS(place / "ca.pem", place / "server.pem", place / "server.key", probe.getsockname()[1])
 
 
 @contextlib.contextmanager
-def clawd(programs, place, socket, queue, under=()):
-    """The daemon, connected to the server (`socket` None: the local bus), with a queue of so many bytes; gives the
-    process and a function that asks `clawq status`. `under` is a command that runs it."""
+def clawd(programs, place, url, queue, under=(), **settings):
+    """The daemon, connected to `url` ("local": the bus of one machine), with a queue of so many bytes and these settings;
+    gives the process and a function that asks `clawq status`. `under` is a command that runs it."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(place)}
-    (place / "config.json").write_text(json.dumps({"redis_url": f"unix://{socket}" if socket else "local", "queue_bytes": queue}))
+    (place / "config.json").write_text(json.dumps({"redis_url": str(url), "queue_bytes": queue, **settings}))
     common = ["--state-dir", place / "state", "--config", place / "config.json"]
 
     def status():
@@ -116,9 +156,9 @@ def clawd(programs, place, socket, queue, under=()):
                 raise SystemExit("clawd ended by itself:\n" + (place / "log").read_text())
             now = status()
             running = now.get("daemon", {}).get("state") == "running"
-            return running and now["redis"]["state"] == ("ready" if socket else "off")
+            return running and now["redis"]["state"] == ("off" if url == "local" else "ready")
 
-        wait_until("clawd connected to Redis" if socket else "clawd running", ready)
+        wait_until("clawd runs and is connected", ready)
         yield child, status
 
 

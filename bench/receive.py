@@ -4,6 +4,7 @@ The publisher, the server and the way of measuring are the same for every subjec
 publisher waits while more than AHEAD bytes are queued for the subscriber, and its time ends when nothing is queued.
 """
 
+import contextlib
 import subprocess
 
 import harness
@@ -25,13 +26,22 @@ def anonymous_mebibytes(pid):
     return 0.0
 
 
+@contextlib.contextmanager
+def server(options, place, uses_tls):
+    """A server's socket, for who publishes, and its TLS, for who subscribes over it."""
+    tls = harness.certificates(place) if uses_tls else None
+    with harness.redis_server(options.redis_server, place, tls) as socket:
+        yield socket, tls
+
+
 def figures(options, seconds, cpu, memory):
     return {"CPU per message": cpu / options.count * 1e6, "rate": options.count / seconds, "memory": memory}
 
 
-def hiredis(options, way):
-    with harness.folder() as place, harness.redis_server(options.redis_server, place) as socket:
-        arguments = [options.peers / "hiredis_subscriber", socket, harness.CHANNEL, options.count, place / "messages", way]
+def hiredis(options, way, uses_tls=False):
+    with harness.folder() as place, server(options, place, uses_tls) as (socket, tls):
+        program, address = ("tls_subscriber", [tls.port, tls.authority]) if tls else ("hiredis_subscriber", [socket])
+        arguments = [options.peers / program, *address, harness.CHANNEL, options.count, place / "messages", way]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         with harness.process(arguments, place / "log", **pipes) as child:
             expect(child, b"ready\n")
@@ -42,22 +52,23 @@ def hiredis(options, way):
             memory = anonymous_mebibytes(child.pid)
             size = (place / "messages").stat().st_size
             if size != options.count * (SIZE + 1):
-                raise SystemExit(f"the file of hiredis_subscriber has {size} bytes")
+                raise SystemExit(f"the file of {program} has {size} bytes")
             return figures(options, seconds, cpu, memory)
 
 
 def expect(child, line):
     got = child.stdout.readline()
     if got != line:
-        raise SystemExit(f"hiredis_subscriber said {got!r} instead of {line!r}")
+        raise SystemExit(f"the subscriber said {got!r} instead of {line!r}")
 
 
-def clawd(options, keeps_all):
-    with harness.folder() as place, harness.redis_server(options.redis_server, place) as socket:
+def clawd(options, keeps_all, uses_tls=False):
+    with harness.folder() as place, server(options, place, uses_tls) as (socket, tls):
+        url, settings = (tls.url(), {"redis_ca_file": str(tls.authority)}) if tls else (None, {})
         # So large that no record is overwritten (a record is its payload and at most 120 bytes around it), or the
         # default, which goes round as it does in daily use.
         queue = 1 << max(24, (options.count * (SIZE + 120)).bit_length()) if keeps_all else 1 << 24
-        with harness.clawd(options.programs, place, socket, queue) as (child, status):
+        with harness.clawd(options.programs, place, url or f"unix://{socket}", queue, **settings) as (child, status):
             total = status()["total"]
             before = harness.cpu_seconds(child.pid)
             seconds = harness.publish(options.peers, socket, options.count)
@@ -85,4 +96,5 @@ def main():
     harness.report(title, harness.measure(subjects, options.rounds), FIGURES, "clawd", options.json)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -220,7 +220,8 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
     pump?.linkLost()
     isHeld = false
     if failure.description != loggedFailure {
-      log(.warning, "Redis: \(failure); trying again")
+      let seconds = delay / .seconds(1)
+      log(.warning, "Redis: \(failure); trying again\(seconds < 60 ? "" : " in \(seconds) s")")
       loggedFailure = failure.description
     }
     setRedis(.waiting, failure.description)

@@ -55,12 +55,6 @@ package final class SocketTransport: Transport {
 
   package var rawDescriptor: Int32 { socket?.raw ?? -1 }
 
-  package var unacknowledged: Int {
-    let raw = rawDescriptor
-    let count = try? systemCall("ioctl(SIOCOUTQ)") { clinux_unacknowledged(raw) }
-    return Int(count ?? 0)
-  }
-
   private func open() throws(TransportFault) -> Int32 {
     let raw = rawDescriptor
     guard raw >= 0 else { throw .closed }
@@ -120,6 +114,14 @@ package final class SocketTransport: Transport {
       if error.code == EAGAIN { return .blocked(on: .writable) }
       throw fault(error)
     }
+  }
+
+  package var unacknowledged: Int {
+    let raw = rawDescriptor
+    guard raw >= 0, address.family != AF_UNIX else { return 0 }
+    var count: Int32 = 0
+    _ = try? systemCall("ioctl", address.description) { unsafe clinux_bytes_unacknowledged(raw, &count) }
+    return Int(max(count, 0))
   }
 
   package func close() { socket = nil }

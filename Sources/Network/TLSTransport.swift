@@ -35,7 +35,7 @@ package final class TLSTransport: Transport {
 
   package var rawDescriptor: Int32 { inner.rawDescriptor }
   package var holdsMore: Bool { engine.holdsMore }
-  package var unacknowledged: Int { inner.unacknowledged }
+  package var unacknowledged: Int { engine.outgoing.count + inner.unacknowledged }
   /// Whether the handshake resumed a session.
   package var isResumed: Bool { engine.isResumed }
 

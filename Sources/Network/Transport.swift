@@ -45,8 +45,6 @@ package protocol Transport: AnyObject {
   /// Writes what the other side takes at once, from the front of `bytes`. After `blocked` the next call must begin with the same
   /// bytes: with TLS they may be sealed already.
   func write(_ bytes: borrowing Span<UInt8>) throws(TransportFault) -> TransportProgress
-  /// Whether `read` gives bytes now although the descriptor may not be ready: what was taken off the socket already.
-  var holdsMore: Bool { get }
   /// How many bytes were written that the peer's machine has not acknowledged. Asks the system: not for hot paths.
   var unacknowledged: Int { get }
   /// Ends the connection and gives the descriptor back. Does nothing the second time.
@@ -76,6 +74,11 @@ package enum TransportFault: Error, Equatable, CustomStringConvertible {
   case tls(TLSFault)
   /// The transport was used after `close`.
   case closed
+
+  /// Whether the peer ended the connection without reading what it was sent.
+  package var isReset: Bool {
+    if case .system(let error) = self { error.isReset } else { false }
+  }
 
   /// Whether a certificate is at fault, the server's or our own: a person has to do something, so trying again soon will
   /// not help.

@@ -8,8 +8,8 @@ package enum LinkFailure: Error, Equatable, Sendable, CustomStringConvertible {
   case dialing(DialFailure)
   case transport(TransportFault)
   case closedByPeer
-  /// Closed while we introduced ourselves.
-  case closedDuringHandshake
+  /// Closed while we introduced ourselves, in the clear or not.
+  case closedDuringHandshake(isEncrypted: Bool)
   /// What came is no RESP; `speaks` names what it looks like instead, where that is known.
   case malformed(RESPFault, speaks: ForeignProtocol?)
   /// Redis said it, with `text` where it did so in words.
@@ -41,8 +41,9 @@ package enum LinkFailure: Error, Equatable, Sendable, CustomStringConvertible {
     case .dialing(let failure): "cannot connect: \(failure)"
     case .transport(let fault): "the connection broke: \(fault)"
     case .closedByPeer: "Redis closed the connection"
-    case .closedDuringHandshake:
+    case .closedDuringHandshake(isEncrypted: false):
       "the server closed the connection before it answered; where it wants TLS, redis_url begins with rediss://"
+    case .closedDuringHandshake(isEncrypted: true): "the server closed the connection before it answered"
     case .malformed(_, .tls): "the server speaks TLS: redis_url must begin with rediss://"
     case .malformed(_, .http): "the server speaks HTTP, not Redis's protocol: redis_url names the wrong host or port"
     case .malformed(let fault, nil): "what came is not Redis's protocol: \(fault)"

@@ -29,6 +29,7 @@ final class RedisConnection: ReadinessHandler, DialHandler, TimerHandler {
   private enum Phase { case closed, dialing, shakingHands, open }
 
   private let loop: EventLoop
+  private let target: RedisTarget
   private let dialer: Dialer
   private unowned let owner: any RedisConnectionOwner
 
@@ -50,22 +51,23 @@ final class RedisConnection: ReadinessHandler, DialHandler, TimerHandler {
   private var deadline: (timer: TimerToken, word: String)?
 
   init(
-    _ loop: EventLoop, _ resolver: any Resolver, _ makeTransport: @escaping TransportFactory, _ login: RedisLogin,
+    _ loop: EventLoop, _ resolver: any Resolver, _ makeTransport: @escaping TransportFactory, _ target: RedisTarget,
     owner: any RedisConnectionOwner
   ) {
     self.loop = loop
     self.owner = owner
+    self.target = target
     dialer = Dialer(loop, resolver, makeTransport: makeTransport)
-    handshake = Handshake(login)
+    handshake = Handshake(target.login)
   }
 
   /// Begins to connect. The connection must be closed.
   ///
   /// - Parameter address: the one of the endpoint's addresses to use; nil: whichever answers first.
-  func open(_ endpoint: Endpoint, at address: SocketAddress? = nil) {
+  func open(at address: SocketAddress? = nil) {
     precondition(phase == .closed, "the connection is in use")
     phase = .dialing
-    dialer.start(endpoint, at: address, self)
+    dialer.start(target.endpoint, at: address, self)
   }
 
   /// Closes without telling the owner. What was read and not yet served, and what was not yet sent, is gone.
@@ -168,6 +170,10 @@ final class RedisConnection: ReadinessHandler, DialHandler, TimerHandler {
     if readiness.contains(.writable) || writeWaits == .readable, phase != .closed { flush() }
   }
 
+  private var isClosed: LinkFailure {
+    phase == .shakingHands ? .closedDuringHandshake(isEncrypted: target.isEncrypted) : .closedByPeer
+  }
+
   /// Reads what is there, for a while: what is left is read in the next turn.
   private func receive() {
     var reads = 0
@@ -180,9 +186,11 @@ final class RedisConnection: ReadinessHandler, DialHandler, TimerHandler {
         case .blocked(let direction):
           readWaitsToWrite = direction == .writable
           return askForReadiness()
-        case .end: return fail(phase == .shakingHands ? .closedDuringHandshake : .closedByPeer)
+        case .end: return fail(isClosed)
         }
       } catch {
+        // What a server does not understand it may not even read: then its close comes as a reset.
+        if phase == .shakingHands, error.isReset { return fail(isClosed) }
         return fail(.transport(error))
       }
       // What is left in the socket is reported again; what is left in the transport is not.

@@ -114,19 +114,19 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
 
   private func connect() {
     subscription = SubscriberMachine(names)
-    let subscriber = RedisConnection(loop, resolver, makeTransport, target.login, owner: self)
+    let subscriber = RedisConnection(loop, resolver, makeTransport, target, owner: self)
     self.subscriber = subscriber
     state = .subscribing
-    subscriber.open(target.endpoint)
+    subscriber.open()
   }
 
   private func subscribed() {
     guard case .subscribing = state else { return }
     subscriber?.isAnswered()
-    let commander = RedisConnection(loop, resolver, makeTransport, target.login, owner: self)
+    let commander = RedisConnection(loop, resolver, makeTransport, target, owner: self)
     self.commander = commander
     state = .commanding
-    commander.open(target.endpoint, at: subscriber?.address)
+    commander.open(at: subscriber?.address)
   }
 
   private func commanding() {

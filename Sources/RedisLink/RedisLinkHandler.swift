@@ -26,10 +26,13 @@ package struct RedisTarget: Sendable {
   package let endpoint: Endpoint
   package let login: RedisLogin
   package let channel: String
+  /// Whether the transport is TLS: for what is said of faults.
+  package let isEncrypted: Bool
 
-  package init(endpoint: Endpoint, login: RedisLogin, channel: String) {
+  package init(endpoint: Endpoint, login: RedisLogin, channel: String, isEncrypted: Bool = false) {
     self.endpoint = endpoint
     self.login = login
     self.channel = channel
+    self.isEncrypted = isEncrypted
   }
 }

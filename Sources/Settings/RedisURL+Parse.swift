@@ -202,7 +202,7 @@ private struct RedisURLParser {
   private mutating func database(upTo end: Int) throws(RedisURLError) -> Int {
     guard let number = Decimal.unsigned(bytes.span.extracting(offset..<end)), let database = Int32(exactly: number)
     else {
-      throw fault("a database number from 0 to \(Int32.max)")
+      throw fault("a database number from 0 to \(Int32.max)\(passwordHint(after: offset))")
     }
     offset = end
     return Int(database)

@@ -31,6 +31,9 @@ package struct SystemError: Error, Equatable, CustomStringConvertible {
   /// Whether nobody reads any more what was to be written (EPIPE).
   package var isBrokenPipe: Bool { code == EPIPE }
 
+  /// Whether the other side ended a connection without reading what it was sent (ECONNRESET).
+  package var isReset: Bool { code == ECONNRESET }
+
   package var description: String {
     subject.isEmpty ? "\(reason) (\(call))" : "\(subject): \(reason) (\(call))"
   }

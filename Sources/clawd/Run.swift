@@ -102,7 +102,7 @@ private func redisTarget(_ settings: Settings) throws(Failure) -> RedisTarget? {
   let login = RedisLogin(
     user: url.user, password: url.password?.revealed, database: UInt32(url.database),
     clientName: "openclaw-bus-\(ProgramVersion.text)")
-  return RedisTarget(endpoint: endpoint, login: login, channel: settings.channel)
+  return RedisTarget(endpoint: endpoint, login: login, channel: settings.channel, isEncrypted: url.tls)
 }
 
 /// How the bytes travel: TLS is set up here, once, so that a file that cannot be used is said at the start.

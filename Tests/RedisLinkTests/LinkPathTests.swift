@@ -311,6 +311,6 @@ struct LinkPathTests {
     try test.run()
     try #require(test.redis.open.first).end()
     try test.run()
-    #expect(test.log.failures.first == .closedDuringHandshake)
+    #expect(test.log.failures.first == .closedDuringHandshake(isEncrypted: false))
   }
 }

@@ -225,9 +225,9 @@ import Testing
     #expect(settings.redisKeyFile == temporary.path + "/own.key")
     #expect(settings.warnings.isEmpty)
     for path in ["\"ca.pem\"", "\"\"", "\"~ca.pem\"", "\"/ca\\u0000.pem\"", "5", "null"] {
-      let fault = try #require(fault("{\"redis_url\": \"rediss://h\", \"redis_ca_file\": \(path)}"), "\(path)")
-      #expect(text(fault).contains("redis_ca_file"))
-      #expect(text(fault).contains("an absolute path, or one that begins with ~/"))
+      let found = try #require(fault("{\"redis_url\": \"rediss://h\", \"redis_ca_file\": \(path)}"), "\(path)")
+      #expect(text(found).contains("redis_ca_file"))
+      #expect(text(found).contains("an absolute path, or one that begins with ~/"))
     }
   }
 

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/sockios.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -54,13 +55,6 @@ static inline int clinux_lock_is_held(int descriptor) {
   return lock.l_type == F_UNLCK ? 0 : 1;
 }
 
-// How many bytes a socket has taken and its peer has not acknowledged (SIOCOUTQ of tcp(7) and unix(7), which has the number
-// of TIOCOUTQ); -1 with errno.
-static inline int clinux_unacknowledged(int descriptor) {
-  int count = 0;
-  return ioctl(descriptor, TIOCOUTQ, &count) < 0 ? -1 : count;
-}
-
 // How many columns a terminal has (ioctl_tty(2)); 0 where it does not say, -1 where the descriptor is no terminal.
 static inline int clinux_terminal_columns(int descriptor) {
   struct winsize size;
@@ -100,6 +94,11 @@ static const uint32_t clinux_inotify_only_folder = IN_ONLYDIR;
 // ioctl is variadic. Answers 0 and how many bytes could be read now, or -1 with errno.
 static inline int clinux_bytes_to_read(int descriptor, int *count) {
   return ioctl(descriptor, FIONREAD, count);
+}
+
+// The same for the bytes written to a TCP socket that the peer has not acknowledged (tcp(7)).
+static inline int clinux_bytes_unacknowledged(int descriptor, int *count) {
+  return ioctl(descriptor, SIOCOUTQ, count);
 }
 
 #endif
