@@ -127,6 +127,15 @@ need_openssl() {
   [[ -e /usr/include/openssl/ssl.h ]] || install_packages libssl-dev
 }
 
+# need_fault_tools : the openssl command, which makes the certificates of tests and bench, and ip, which makes the networks in
+# which packets vanish.
+need_fault_tools() {
+  local missing=()
+  command -v openssl >/dev/null || missing+=(openssl)
+  [[ -x /sbin/ip || -x /usr/sbin/ip ]] || command -v ip >/dev/null || missing+=(iproute2)
+  if ((${#missing[@]})); then install_packages "${missing[@]}"; fi
+}
+
 # need_readelf : looks into the programs' headers in the tests.
 need_readelf() {
   command -v readelf >/dev/null || install_packages binutils

@@ -55,6 +55,12 @@ package final class SocketTransport: Transport {
 
   package var rawDescriptor: Int32 { socket?.raw ?? -1 }
 
+  package var unacknowledged: Int {
+    let raw = rawDescriptor
+    let count = try? systemCall("ioctl(SIOCOUTQ)") { clinux_unacknowledged(raw) }
+    return Int(count ?? 0)
+  }
+
   private func open() throws(TransportFault) -> Int32 {
     let raw = rawDescriptor
     guard raw >= 0 else { throw .closed }

@@ -54,6 +54,13 @@ static inline int clinux_lock_is_held(int descriptor) {
   return lock.l_type == F_UNLCK ? 0 : 1;
 }
 
+// How many bytes a socket has taken and its peer has not acknowledged (SIOCOUTQ of tcp(7) and unix(7), which has the number
+// of TIOCOUTQ); -1 with errno.
+static inline int clinux_unacknowledged(int descriptor) {
+  int count = 0;
+  return ioctl(descriptor, TIOCOUTQ, &count) < 0 ? -1 : count;
+}
+
 // How many columns a terminal has (ioctl_tty(2)); 0 where it does not say, -1 where the descriptor is no terminal.
 static inline int clinux_terminal_columns(int descriptor) {
   struct winsize size;
