@@ -2,7 +2,8 @@ internal import CLinux
 
 /// CRC-32C (Castagnoli; RFC 3720 appendix B.4): reflected polynomial 0x82F63B78, start and end inverted.
 ///
-/// The processor's instruction where it has one, else a table: both give the same values.
+/// The processor's instruction where it has one (in three lanes, where it can also join them), else a table: all give the
+/// same values.
 package struct CRC32C: Sendable {
   private var state: UInt32 = ~0
 

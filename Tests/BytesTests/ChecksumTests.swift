@@ -38,20 +38,38 @@ struct ChecksumTests {
     #expect(checksum([]) == 0)
   }
 
-  @Test("The processor's instruction, the table and the division agree, at every length and alignment")
+  /// Past the length at which lanes of the longest begin anew.
+  private static let lengths = 0...1100
+
+  @Test("The instruction, the table and the division agree, at every length and alignment")
   func agree() {
     var random = SeededGenerator()
     let seed = random.seed
-    for length in 0..<200 {
-      let bytes = random.bytes(length)
-      #expect(checksum(bytes) == division(bytes), "\(length) bytes, seed \(seed)")
-      for start in 0...min(9, length) {
-        let part = unsafe bytes.span.bytes.extracting(start..<length)
+    for length in Self.lengths {
+      let bytes = random.bytes(length + 8)
+      let whole = Array(bytes[..<length])
+      #expect(checksum(whole) == division(whole), "\(length) bytes, seed \(seed)")
+      for start in 0..<8 {
+        let part = unsafe bytes.span.bytes.extracting(start..<start + length)
         let state = UInt32(truncatingIfNeeded: random.next())
-        let agrees = CRC32C.byInstruction(state, part) == CRC32C.byTable(state, part)
-        #expect(agrees, "\(start)..<\(length), seed \(seed)")
+        let expected = CRC32C.byTable(state, part)
+        #expect(CRC32C.byInstruction(state, part) == expected, "\(start)..<\(start + length), seed \(seed)")
       }
     }
+  }
+
+  @Test("A word, a head and a body count as one run of bytes")
+  func runs() {
+    var random = SeededGenerator()
+    for length in Self.lengths {
+      let (word, head, body) = (random.next(), random.bytes(64), random.bytes(length))
+      let value = unsafe CRC32C.value(word, head.span.bytes, body.span.bytes)
+      #expect(value == checksum(inMemory(word) + head + body), "\(length) bytes, seed \(random.seed)")
+    }
+  }
+
+  private func inMemory(_ word: UInt64) -> [UInt8] {
+    (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64($0 * 8)) }
   }
 
   @Test("In pieces, cut anywhere, it is the same as in one")

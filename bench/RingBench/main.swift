@@ -138,7 +138,7 @@ func read(_ folder: borrowing Folder, size: Int, count: UInt64) throws -> Bool {
   while reader.sequence <= count {
     switch try reader.next() {
     case .record(let header):
-      guard header.kind == .message else { continue }
+      guard case .message = header.kind else { continue }
       touched &+= sum(reader.payload)
       delivered += 1
       if header.sequence & 63 == 0 { progress.note(reader.sequence) }

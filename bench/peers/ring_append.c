@@ -21,7 +21,7 @@
 
 // The processor's checksum instruction may be inlined only into a function that is allowed to use it.
 #if defined(__x86_64__)
-#define MAY_CHECKSUM __attribute__((target("sse4.2")))
+#define MAY_CHECKSUM __attribute__((target("sse4.2,pclmul")))
 #else
 #define MAY_CHECKSUM __attribute__((target("+crc")))
 #endif
