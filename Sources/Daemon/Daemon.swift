@@ -68,10 +68,12 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   private var isStopping = false
   /// Whether it ended because its files were taken away.
   package private(set) var lostItsFiles = false
-  /// The failure that the log spoke of last: an outage is one line, not one for each attempt.
+  /// The gist of the failure that the log spoke of last: an outage is one line, not one for each attempt.
   private var loggedFailure: String?
   /// Whether the link is up and Redis takes nothing.
   private var isHeld = false
+  /// Whether the log has said of this link that it is up.
+  private var isConnected = false
   /// The ways of proving the path that the log has spoken of.
   private var loggedProbes: Set<ProbeMethod> = []
 
@@ -121,8 +123,7 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
     if loop.now >= filesCheckedAt + Self.filesCheckInterval, !hasItsFiles() { return }
     pump?.pump()
     intake.wakeReaders()
-    // Only what a person looks for is worth a store at once; the counters go with the next heartbeat.
-    if publishedStatus?.redis != status.redis || publishedStatus?.redisError != status.redisError { publishStatus() }
+    if isHeld, link?.isReady == true, pump?.isHeldBack == false { endHold() }
     if isStopping, pump?.isIdle != false { loop.stop() }
   }
 
@@ -183,26 +184,27 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
 
   package func linkReady() {
     intake.markJoined()
-    // What was refused is to go through first: a probe may pass where a message does not.
-    if isHeld { return endHold() }
-    log(.notice, "connected to Redis, subscribed to \(settings.channel)")
-    loggedFailure = nil
-    setRedis(.ready)
+    // After a hold what was refused is to go through first: a probe may pass where a message does not.
+    if !isHeld { recovered() }
   }
 
   private func endHold() {
-    guard isHeld, pump?.isHeldBack != true else { return }
-    log(.notice, "Redis takes messages again")
     isHeld = false
+    recovered()
+  }
+
+  private func recovered() {
+    log(
+      .notice, isConnected ? "Redis takes messages again" : "connected to Redis, subscribed to \(settings.channel)")
+    isConnected = true
     loggedFailure = nil
     setRedis(.ready)
   }
 
   package func linkHeld(_ kind: RedisErrorKind, text: String) {
-    let reason = "\(kind): \(text)"
-    if reason != loggedFailure {
-      log(.warning, "Redis: \(reason); messages wait until it can")
-      loggedFailure = reason
+    if loggedFailure != kind.description {
+      log(.warning, "Redis: \(kind): \(text); messages wait until it can")
+      loggedFailure = kind.description
     }
     isHeld = true
     setRedis(.waiting, text)
@@ -219,10 +221,11 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   package func linkDown(_ failure: LinkFailure, retryAfter delay: UInt64) {
     pump?.linkLost()
     isHeld = false
-    if failure.description != loggedFailure {
+    isConnected = false
+    if failure.gist != loggedFailure {
       let seconds = delay / .seconds(1)
       log(.warning, "Redis: \(failure); trying again\(seconds < 60 ? "" : " in \(seconds) s")")
-      loggedFailure = failure.description
+      loggedFailure = failure.gist
     }
     setRedis(.waiting, failure.description)
   }
@@ -237,8 +240,7 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   package func published(_ token: UInt64) {
     pump?.arrived(token)
     outage.ends()
-    endHold()
-    if status.redis != .ready, pump?.isHeldUp == false { setRedis(.ready) }
+    if !isHeld, status.redis != .ready, pump?.isHeldUp == false { setRedis(.ready) }
   }
 
   package func refused(_ token: UInt64, _ kind: RedisErrorKind, text: String) {
@@ -261,6 +263,8 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
     }
     status.redis = state
     if !error.isEmpty { status.redisError = error }
+    // What a person looks for is worth a store at once; the counters go with the next heartbeat.
+    if publishedStatus?.redis != status.redis || publishedStatus?.redisError != status.redisError { publishStatus() }
   }
 
   // MARK: - Reloading

@@ -251,6 +251,8 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
         guard link.canPublish(1) else { return }
         buffer.removeAll()
         loaded = try nextMessage()
+        // What was held back may have been taken away meanwhile.
+        if loaded == nil, flights.isEmpty { isHeldBack = false }
       }
       guard let token = loaded, link.canPublish(buffer.count) else { return }
       loaded = nil
@@ -315,6 +317,7 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
 
   /// Somebody removed or replaced the folders. What is in flight may arrive, but where its file is now nobody knows.
   private func close() {
+    isHeldBack = false
     log(.warning, "the outbox was removed or replaced; opening it again")
     isOpen = false
     watch?.stop()

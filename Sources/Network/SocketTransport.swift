@@ -57,6 +57,8 @@ package final class SocketTransport: Transport {
 
   package var unacknowledged: Int {
     let raw = rawDescriptor
+    // On a unix socket it would be what the peer's program has not read.
+    guard address.family != AF_UNIX else { return 0 }
     let count = try? systemCall("ioctl(SIOCOUTQ)") { clinux_unacknowledged(raw) }
     return Int(count ?? 0)
   }

@@ -11,7 +11,9 @@ package import RESP
 /// counted against us. A refused name matters to nobody. (https://redis.io/docs/latest/commands/hello/)
 package struct Handshake: ~Copyable {
   package enum Step: Equatable, Sendable {
-    /// Not done: what was written is to be sent, an answer is to come.
+    /// What came was no answer: the one that is awaited is still to come.
+    case nothing
+    /// The next command was written: it is to be sent, and its answer is to come.
     case waiting
     case ready(protocolVersion: Int)
     /// Close the connection. `text` is the server's, fit for a log; empty where there is none.
@@ -61,7 +63,7 @@ package struct Handshake: ~Copyable {
   /// Takes the next frame of the connection and writes the next command, if there is one.
   package mutating func receive(_ frame: borrowing RESPFrame, into output: inout ByteBuffer) -> Step {
     // Nothing is subscribed yet: a push is the server's own affair.
-    if frame.root.kind == .push { return .waiting }
+    if frame.root.kind == .push { return .nothing }
     if frame.isError { return refused(RedisErrorKind(of: frame), frame, into: &output) }
     switch stage {
     case .hello:

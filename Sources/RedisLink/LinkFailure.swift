@@ -8,8 +8,8 @@ package enum LinkFailure: Error, Equatable, Sendable, CustomStringConvertible {
   case dialing(DialFailure)
   case transport(TransportFault)
   case closedByPeer
-  /// Closed while we introduced ourselves, in the clear or not.
-  case closedDuringHandshake(isEncrypted: Bool)
+  /// Closed while we introduced ourselves; `mayWantTLS`: in the clear, to a server that has not yet said a word.
+  case closedDuringHandshake(mayWantTLS: Bool)
   /// What came is no RESP; `speaks` names what it looks like instead, where that is known.
   case malformed(RESPFault, speaks: ForeignProtocol?)
   /// Redis said it, with `text` where it did so in words.
@@ -41,9 +41,9 @@ package enum LinkFailure: Error, Equatable, Sendable, CustomStringConvertible {
     case .dialing(let failure): "cannot connect: \(failure)"
     case .transport(let fault): "the connection broke: \(fault)"
     case .closedByPeer: "Redis closed the connection"
-    case .closedDuringHandshake(isEncrypted: false):
+    case .closedDuringHandshake(mayWantTLS: true):
       "the server closed the connection before it answered; where it wants TLS, redis_url begins with rediss://"
-    case .closedDuringHandshake(isEncrypted: true): "the server closed the connection before it answered"
+    case .closedDuringHandshake(mayWantTLS: false): "the server closed the connection before it answered"
     case .malformed(_, .tls): "the server speaks TLS: redis_url must begin with rediss://"
     case .malformed(_, .http): "the server speaks HTTP, not Redis's protocol: redis_url names the wrong host or port"
     case .malformed(let fault, nil): "what came is not Redis's protocol: \(fault)"
@@ -51,6 +51,20 @@ package enum LinkFailure: Error, Equatable, Sendable, CustomStringConvertible {
     case .noAnswer(let word, let after): "Redis did not answer \(word) within \(after / .seconds(1)) s"
     case .unheard: "a probe did not come back: the subscription is dead"
     }
+  }
+
+  /// What is wrong, without what changes from attempt to attempt: two failures with the same gist are one for the log.
+  package var gist: String {
+    switch self {
+    // Addresses take turns, and what is wrong with a certificate is said with the time of day.
+    case .dialing(let failure): Set(failure.faults.map { Self.withoutNumbers($0.description) }).sorted().joined()
+    case .redis(let fault, _): fault.description
+    default: Self.withoutNumbers(description)
+    }
+  }
+
+  private static func withoutNumbers(_ text: String) -> String {
+    String(decoding: text.utf8.filter { !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }, as: UTF8.self)
   }
 
   /// How long to wait at least before connecting again, in nanoseconds: for what only a person can mend.

@@ -76,6 +76,9 @@ package struct PathWatch: Sendable {
   /// The probe was answered without an error.
   package mutating func answered(at now: Instant) { probe?.answeredAt = now }
 
+  /// Something is coming in by the subscription, slowly: what is to be heard stands behind it.
+  package mutating func postpone(at now: Instant) { probe?.answeredAt = now }
+
   /// Whether the probe that was out is over now, and the path good. To be asked after `heard` and `answered`.
   ///
   /// - Parameter random: gives 64 random bits; asked only if so.

@@ -2,7 +2,7 @@ internal import Bytes
 internal import RESP
 
 /// How the path to Redis and back is proved, the best way first; each is what is left where the one before is refused.
-package enum ProbeMethod: Int, BitwiseCopyable, Sendable, CaseIterable {
+package enum ProbeMethod: Int, Comparable, BitwiseCopyable, Sendable, CaseIterable {
   /// The script with a mark that keeps Upstash from locking the whole database for it. Plain Redis does not know the
   /// mark and refuses to compile the script.
   case markedScript
@@ -15,6 +15,8 @@ package enum ProbeMethod: Int, BitwiseCopyable, Sendable, CaseIterable {
 
   /// What is tried where this one is refused; nil after the last.
   var next: ProbeMethod? { ProbeMethod(rawValue: rawValue + 1) }
+
+  package static func < (left: ProbeMethod, right: ProbeMethod) -> Bool { left.rawValue < right.rawValue }
 
   /// The name of the command, for "did not answer".
   var word: String {

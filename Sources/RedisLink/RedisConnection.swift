@@ -42,6 +42,11 @@ final class RedisConnection: ReadinessHandler, DialHandler, TimerHandler {
   var output = ByteBuffer(capacity: 16 * 1024)
   /// Where it is connected to.
   private(set) var address: SocketAddress?
+  /// Whether nothing is known of the server yet.
+  private var isFirst = true
+  /// Bytes that came in, and bytes that the transport has taken, since the connection was opened.
+  private(set) var bytesReceived = 0
+  private var bytesTaken = 0
 
   /// With TLS an operation may wait for the other direction than its own.
   private var readWaitsToWrite = false
@@ -67,6 +72,7 @@ final class RedisConnection: ReadinessHandler, DialHandler, TimerHandler {
   func open(at address: SocketAddress? = nil) {
     precondition(phase == .closed, "the connection is in use")
     phase = .dialing
+    isFirst = address == nil
     dialer.start(target.endpoint, at: address, self)
   }
 
@@ -83,6 +89,8 @@ final class RedisConnection: ReadinessHandler, DialHandler, TimerHandler {
     readWaitsToWrite = false
     writeWaits = nil
     phase = .closed
+    bytesReceived = 0
+    bytesTaken = 0
     stream.reset()
     output.removeAll()
   }
@@ -116,9 +124,13 @@ final class RedisConnection: ReadinessHandler, DialHandler, TimerHandler {
     }
   }
 
-  /// Bytes that were written and are not known to have reached the other machine: while they get fewer, it is the way
-  /// that is slow, and not the one who answers.
-  var undelivered: Int { output.count + (transport?.unacknowledged ?? 0) }
+  /// How many bytes have reached the other machine, and whether more are on their way: as long as the first grows, it is
+  /// the way that is slow, and not the one who is to answer.
+  var delivery: (delivered: Int, isUnderWay: Bool) {
+    let unacknowledged = transport?.unacknowledged ?? 0
+    // With TLS the second counts sealed bytes, which are a few more: only growth means anything.
+    return (bytesTaken - unacknowledged, !output.isEmpty || unacknowledged > 0)
+  }
 
   // MARK: - Dialing
 
@@ -149,7 +161,9 @@ final class RedisConnection: ReadinessHandler, DialHandler, TimerHandler {
       writeWaits = nil
       while !output.isEmpty, writeWaits == nil {
         switch try transport.write(output.readable) {
-        case .bytes(let count): output.consume(count)
+        case .bytes(let count):
+          output.consume(count)
+          bytesTaken += count
         case .blocked(let direction): writeWaits = direction
         case .end: return fail(.closedByPeer)
         }
@@ -171,7 +185,11 @@ final class RedisConnection: ReadinessHandler, DialHandler, TimerHandler {
   }
 
   private var isClosed: LinkFailure {
-    phase == .shakingHands ? .closedDuringHandshake(isEncrypted: target.isEncrypted) : .closedByPeer
+    guard phase == .shakingHands else { return .closedByPeer }
+    guard case .tcp = target.endpoint, isFirst, !target.isEncrypted else {
+      return .closedDuringHandshake(mayWantTLS: false)
+    }
+    return .closedDuringHandshake(mayWantTLS: true)
   }
 
   /// Reads what is there, for a while: what is left is read in the next turn.
@@ -182,7 +200,9 @@ final class RedisConnection: ReadinessHandler, DialHandler, TimerHandler {
       do throws(TransportFault) {
         readWaitsToWrite = false
         switch try stream.read(from: transport) {
-        case .bytes: serve()
+        case .bytes(let count):
+          bytesReceived += count
+          serve()
         case .blocked(let direction):
           readWaitsToWrite = direction == .writable
           return askForReadiness()
@@ -194,7 +214,7 @@ final class RedisConnection: ReadinessHandler, DialHandler, TimerHandler {
         return fail(.transport(error))
       }
       // What is left in the socket is reported again; what is left in the transport is not.
-      guard let transport = self.transport, transport.holdsMore else { return }
+      guard let transport = self.transport, transport.holdsMore else { return askForReadiness() }
       reads += 1
       if reads == Self.readsPerTurn {
         moreToRead = moreToRead ?? loop.arm(at: loop.now, self)
@@ -213,6 +233,7 @@ final class RedisConnection: ReadinessHandler, DialHandler, TimerHandler {
 
   private func shakeHands(_ frame: borrowing RESPFrame) -> LinkFailure? {
     switch handshake.receive(frame, into: &output) {
+    case .nothing: break
     case .waiting: expectAnswer(to: handshake.waitsFor)
     case .failed(let fault, let text): return .redis(fault, text: text)
     case .ready(let protocolVersion):

@@ -54,7 +54,7 @@ package enum RedisErrorKind: Equatable, BitwiseCopyable, Sendable {
 
   /// The kind of an error reply.
   package init(of frame: borrowing RESPFrame) {
-    let text = RedisErrorText.withoutArguments(frame.text(frame.root))
+    let text = RedisErrorText.cause(RedisErrorText.withoutArguments(frame.text(frame.root)))
     for row in Self.table where row.matches(text) {
       self = row.kind
       return
@@ -105,6 +105,8 @@ extension RedisErrorKind {
     phrase("unknown command `hello`", .noHello),
     phrase("unknown command \"hello\"", .noHello),
     phrase("unknown command hello", .noHello),
+    // A script's command that the ACL forbids.
+    phrase("user executing the script can't", .permission),
     // AUTH before Redis 6, and AUTH where the server has no password.
     phrase("invalid password", .authentication),
     phrase("without any password configured", .authentication),

@@ -22,11 +22,26 @@ package enum RedisErrorText {
   /// them, and must neither be shown nor decide what the error means.
   @_lifetime(copy text)
   static func withoutArguments(_ text: Span<UInt8>) -> Span<UInt8> {
+    // A bulk error may be as long as a message, and no server means it.
+    let text = text.extracting(0..<min(text.count, Limits.respLineBytes))
     guard var end = find(argumentsFollow, in: text) else { return text }
     while end > 0, text[end - 1] == UInt8(ascii: " ") || text[end - 1] == UInt8(ascii: ",") { end -= 1 }
     return text.extracting(0..<end)
   }
 
+  /// Before Redis 7 what a script's command was refused with comes wrapped, and the last part is the cause:
+  ///
+  ///     ERR Error running script (call to f_<sha1>): @user_script:<line>: @user_script: <line>: -READONLY You can't …
+  @_lifetime(copy text)
+  static func cause(_ text: Span<UInt8>) -> Span<UInt8> {
+    guard find(scriptFailed, in: text) != nil else { return text }
+    var start = 0
+    for index in 0..<text.count where matches(text, at: index, causeFollows) { start = index + causeFollows.count }
+    return text.extracting(start..<text.count)
+  }
+
+  private static let scriptFailed = Array("error running script (call to ".utf8)
+  private static let causeFollows = Array(": -".utf8)
   private static let argumentsFollow = Array("with args beginning with".utf8)
 
   /// Whether the first word of `text` is `word`, in any case.

@@ -45,10 +45,13 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
   private var turnToken: TurnToken?
   /// The timer of the open link, and what it is armed for: rearmed only for something earlier.
   private var alarm: (timer: TimerToken, at: Instant)?
-  /// What had not reached the other machine when an answer was last found late.
-  private var undelivered = Int.max
-  /// When an answer that is late because of the way is looked for again.
+  /// How much had reached the other machine when an answer was last found late, and when it is looked for again.
+  private var delivered: Int?
   private var patience: Instant?
+  /// How much had come in by the subscription when a probe was sent or last missed.
+  private var receivedBefore = 0
+  /// Why a weaker way to prove the path had to be taken; said when that way has worked.
+  private var weakerBecause: String?
 
   /// - Parameters:
   ///   - handler: must outlive the link.
@@ -131,6 +134,7 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
 
   private func commanding() {
     probeMethod = bestMethod
+    weakerBecause = nil
     if !subscription.hearsProbes { degrade(to: .ping, because: "the channel \(names.probe) is not permitted") }
     state = .open
     path = PathWatch(openedAt: loop.now)
@@ -140,8 +144,7 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
   private func hangUp() {
     if let alarm { loop.cancel(alarm.timer) }
     alarm = nil
-    patience = nil
-    undelivered = .max
+    forgetLateness()
     subscriber?.close()
     commander?.close()
     subscriber = nil
@@ -172,17 +175,25 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
   private func sendProbe() {
     guard let commander, let subscriber else { return }
     path.sent()
+    receivedBefore = subscriber.bytesReceived
     commands.probe(probeMethod, names, at: loop.now, into: &commander.output)
     if probeMethod == .ping { subscription.ping(into: &subscriber.output) }
   }
 
   /// Does what is due on an open link.
   private func lookAfterPath() {
-    if isAnswerLate() { return goDown(.noAnswer(to: commands.waitsFor, after: RedisConnection.answerDeadline)) }
+    if isAnswerLate(), let since = commands.waitsSince {
+      return goDown(.noAnswer(to: commands.waitsFor, after: loop.now - since))
+    }
     switch path.due(at: loop.now, random: random) {
     case .nothing: break
     case .probe: sendProbe()
-    case .unheard: goDown(.unheard(after: PathWatch.echoDeadline))
+    case .unheard:
+      guard let subscriber, subscriber.bytesReceived > receivedBefore else {
+        return goDown(.unheard(after: PathWatch.echoDeadline))
+      }
+      receivedBefore = subscriber.bytesReceived
+      path.postpone(at: loop.now)
     }
   }
 
@@ -190,11 +201,16 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
   /// the time counts anew; where nothing does, TCP gives up by itself (`SocketTransport`).
   private func isAnswerLate() -> Bool {
     guard let due = answerDue, loop.now >= due, let commander else { return false }
-    let left = commander.undelivered
-    guard left > 0, left < undelivered else { return true }
-    undelivered = left
+    let delivery = commander.delivery
+    guard delivery.isUnderWay, delivered.map({ delivery.delivered > $0 }) ?? true else { return true }
+    delivered = delivery.delivered
     patience = loop.now + RedisConnection.answerDeadline
     return false
+  }
+
+  private func forgetLateness() {
+    delivered = nil
+    patience = nil
   }
 
   private var answerDue: Instant? {
@@ -203,7 +219,7 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
     return patience.map { max($0, due) } ?? due
   }
 
-  /// Arms the timer for what comes first. Looked at in every turn, so nothing is done where it is armed early enough:
+  /// Arms the timer for what comes first. Looked at in every turn of an open link, so nothing is done where it is armed early enough:
   /// when it fires, what is due is found anew.
   private func setAlarm() {
     guard case .open = state else { return }
@@ -255,14 +271,11 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
   }
 
   private func answered(_ frame: borrowing RESPFrame) -> LinkFailure? {
-    undelivered = .max
-    patience = nil
+    forgetLateness()
     switch commands.receive(frame) {
     case .none: break
     case .published(let token, _): handler.published(token)
-    case .probed:
-      path.answered(at: loop.now)
-      concludeProbe()
+    case .probed: probed()
     case .refused(let token, let kind):
       let text = text(frame)
       handler.refused(token, kind, text: text)
@@ -272,8 +285,7 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
       guard kind.reaction == .refuse else { return react(to: kind, text, isProbe: true) }
       // PING may be refused to a user like any command: that, too, is an answer.
       guard let next = probeMethod.next else {
-        path.answered(at: loop.now)
-        concludeProbe()
+        probed()
         break
       }
       degrade(to: next, because: text)
@@ -295,6 +307,15 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
     }
   }
 
+  private func probed() {
+    // Whether the server knows the mark does not change; what it says to a first attempt may have had another reason.
+    if probeMethod == .script { bestMethod = .script }
+    if let weakerBecause, probeMethod > .script { handler.linkProbes(by: probeMethod, because: weakerBecause) }
+    weakerBecause = nil
+    path.answered(at: loop.now)
+    concludeProbe()
+  }
+
   private func concludeProbe() {
     guard case .open = state else { return }
     let wasReady = path.isReady
@@ -306,11 +327,7 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
   /// Proves the path in a weaker way from here on. Without the mark nothing is lost: nobody needs to know.
   private func degrade(to method: ProbeMethod, because text: String) {
     probeMethod = method
-    if method == .script {
-      bestMethod = method
-    } else {
-      handler.linkProbes(by: method, because: text)
-    }
+    if method > .script { weakerBecause = text }
   }
 
   private func text(_ frame: borrowing RESPFrame) -> String {

@@ -73,26 +73,6 @@ struct LinkPathTests {
     #expect(test.link.isReady, "a new connection mends it, at once after so long a health")
   }
 
-  @Test("an answer on a slow way is waited for as long as something gets through, and no longer")
-  func slowWay() throws {
-    let test = try SimulatedLink()
-    try test.startUp()
-    let commander = try test.commander
-    commander.isSilenced = true
-    commander.unacknowledged = 1_000_000
-    test.publish("a", 1)
-    test.link.turnEnded()
-    for left in [900_000, 500_000, 10] {
-      try test.run(for: .seconds(10))
-      commander.unacknowledged = left
-      #expect(test.log.events == ["ready"])
-    }
-    try test.run(for: .seconds(10))
-    #expect(test.log.events == ["ready"])
-    try test.run(for: .seconds(10))
-    #expect(test.log.failures == [.noAnswer(to: "PUBLISH", after: .seconds(10))])
-  }
-
   @Test("anyone's message puts the probe off; without any there is one a minute")
   func trafficIsProof() throws {
     let test = try SimulatedLink()
@@ -163,12 +143,21 @@ struct LinkPathTests {
     #expect(test.link.isReady && test.redis.attempts == 2 && test.log.failures == [])
   }
 
-  @Test("a server that became a replica is left, at the next probe or message", arguments: [true, false])
-  func demoted(byProbe: Bool) throws {
+  /// As Redis 7 and as Redis 6 say it of a script.
+  static let readOnly = [
+    "READONLY You can't write against a read only replica.",
+    "ERR Error running script (call to f_8a1c): @user_script:1: @user_script: 1: -READONLY You can't write against a "
+      + "read only replica.",
+  ]
+
+  @Test(
+    "a server that became a replica is left, at the next probe or message", arguments: [readOnly[0], readOnly[1], nil])
+  func demoted(probeSays: String?) throws {
     let test = try idle()
     test.roll { .max }
-    if byProbe {
-      test.redis.errors["EVAL"] = "READONLY You can't write against a read only replica."
+    let byProbe = probeSays != nil
+    if let probeSays {
+      test.redis.errors["EVAL"] = probeSays
     } else {
       test.redis.refusal = { _ in "READONLY You can't write against a read only replica." }
       test.publish("a", 7)
@@ -234,6 +223,21 @@ struct LinkPathTests {
     #expect(noProbes.log.failures == [.unheard(after: .seconds(10))])
   }
 
+  @Test("that the script's mark is unknown is remembered only where the script without it is taken")
+  func markForgotten() throws {
+    let test = try SimulatedLink()
+    test.redis.knowsMark = true
+    test.redis.errors["EVAL"] = "ERR internal error, try again"
+    test.link.start()
+    try test.run()
+    #expect(test.log.probes == [.publish], "what was tried and refused on the way there is not said")
+    test.redis.errors = [:]
+    try test.subscriber.end()
+    try test.run()
+    let evals = try test.commander.commands.filter { $0.hasPrefix("EVAL") }
+    #expect(evals.count == 1 && evals[0].contains("allow-key-locking"))
+  }
+
   @Test("PING proves both connections in RESP2, too, and a refused PING is an answer")
   func pings() throws {
     let test = try SimulatedLink()
@@ -264,6 +268,39 @@ struct LinkPathTests {
     #expect(test.log.events == ["down", "ready"])
     try test.run(for: .seconds(120))
     #expect(test.log.events == ["down", "ready"], "the deadline went with the link that met it")
+  }
+
+  @Test("a server that says this and that, and never the answer, does not hold up the handshake")
+  func chatter() throws {
+    let test = try SimulatedLink()
+    test.roll { .max }
+    test.redis.ignoredCommands = ["HELLO"]
+    test.link.start()
+    try test.run(for: .seconds(9))
+    for connection in test.redis.open { connection.send(">1\r\n+x\r\n") }
+    try test.run(for: .seconds(1))
+    #expect(test.log.failures == [.noAnswer(to: "HELLO", after: .seconds(10))])
+  }
+
+  @Test("reading that had to wait until it could be written leaves nothing that is ready for ever")
+  func readWaitsToWrite() throws {
+    let test = try SimulatedLink()
+    test.redis.readsAhead = true
+    test.redis.readChunk = 70
+    try test.startUp()
+    let subscriber = try test.subscriber
+    test.log.onMessage = {
+      test.log.onMessage = {}
+      subscriber.readsWaitToWrite = true
+      subscriber.writeRoom = 0
+    }
+    for _ in 0..<4 { test.redis.publish("0123456789") }
+    try test.run()
+    #expect(test.world.interest(in: subscriber.rawDescriptor) == .both && test.log.messages.count < 4)
+    subscriber.writeRoom = .max
+    subscriber.readsWaitToWrite = false
+    try test.run()
+    #expect(test.world.interest(in: subscriber.rawDescriptor) == .readable && test.log.messages.count == 4)
   }
 
   @Test("a drop at any moment of connecting is one failure, and the next attempt begins from the start")
@@ -309,8 +346,11 @@ struct LinkPathTests {
     test.redis.ignoredCommands = ["HELLO"]
     test.link.start()
     try test.run()
+    try #require(test.redis.open.first).fault = .system(SystemError(code: 104, call: "recv"))
+    try test.run()
+    #expect(test.log.failures.first == .closedDuringHandshake(mayWantTLS: true), "what it did not even read")
     try #require(test.redis.open.first).end()
     try test.run()
-    #expect(test.log.failures.first == .closedDuringHandshake(isEncrypted: false))
+    #expect(test.log.failures.first == .closedDuringHandshake(mayWantTLS: true))
   }
 }

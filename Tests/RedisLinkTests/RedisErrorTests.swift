@@ -29,6 +29,14 @@ private func kind(_ error: String) -> RedisErrorKind? {
       ("TRYAGAIN Multiple keys request during rehashing of slot", .notReady),
       ("CLUSTERDOWN The cluster is down", .notReady),
       ("READONLY You can't write against a read only replica.", .readOnly),
+      // As Redis 6.2 wraps what a script's command was refused with.
+      (
+        "ERR Error running script (call to f_01): @user_script:1: @user_script: 1: -READONLY You can't write.",
+        .readOnly
+      ),
+      ("ERR Error running script (call to f_01): @user_script:3: -OOM command not allowed", .storage),
+      ("ERR Error running script (call to f_01): @user_script:3: @user_script: 3: attempt to index nil", .other),
+      ("ERR The user executing the script can't run this command or subcommand script: 01", .permission),
       ("OOM command not allowed when used memory > 'maxmemory'.", .storage),
       ("NOREPLICAS Not enough good replicas to write.", .storage),
       ("MISCONF Redis is configured to save RDB snapshots", .storage),

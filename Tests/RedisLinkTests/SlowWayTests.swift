@@ -1,0 +1,95 @@
+import Network
+import RedisLink
+import System
+import TestSupport
+import Testing
+
+@Suite("A link whose way is slow")
+struct SlowWayTests {
+  @Test("an answer on a slow way is waited for as long as something gets through, and no longer")
+  func slowWay() throws {
+    let test = try SimulatedLink()
+    try test.startUp()
+    let commander = try test.commander
+    commander.isSilenced = true
+    commander.unacknowledged = 1_000_000
+    test.publish("a", 1)
+    test.link.turnEnded()
+    for left in [900_000, 500_000, 10] {
+      try test.run(for: .seconds(10))
+      commander.unacknowledged = left
+      #expect(test.log.events == ["ready"])
+    }
+    try test.run(for: .seconds(10))
+    #expect(test.log.events == ["ready"])
+    try test.run(for: .seconds(10))
+    #expect(test.log.failures == [.noAnswer(to: "PUBLISH", after: .seconds(50))], "the true time is said")
+  }
+
+  @Test("on a slow way what is published meanwhile does not count against what gets through")
+  func slowWayAndMore() throws {
+    let test = try SimulatedLink()
+    try test.startUp()
+    let commander = try test.commander
+    commander.isSilenced = true
+    commander.unacknowledged = 200_000
+    test.publish("a", 1)
+    test.link.turnEnded()
+    try test.run(for: .seconds(10))
+    // Half of it gets through, and as much is published again.
+    test.publish(String(repeating: "b", count: 200_000), 2)
+    test.link.turnEnded()
+    commander.unacknowledged = 300_000
+    try test.run(for: .seconds(10))
+    #expect(test.log.events == ["ready"])
+    try test.run(for: .seconds(10))
+    #expect(test.log.events == ["ready", "down", "ready"], "now nothing did")
+  }
+
+  @Test("an answer ends what was known of the way: the next command has its own ten seconds")
+  func slowWayOnce() throws {
+    let test = try SimulatedLink()
+    try test.startUp()
+    let commander = try test.commander
+    test.redis.holdsAnswers = true
+    commander.unacknowledged = 1000
+    test.publish("a", 1)
+    test.link.turnEnded()
+    try test.run(for: .seconds(15))
+    test.redis.releaseAnswers()
+    try test.run()
+    commander.unacknowledged = 0
+    test.publish("b", 2)
+    test.link.turnEnded()
+    try test.run(for: .seconds(10) - 1)
+    #expect(test.log.events == ["ready"])
+    // Slow again, and for the first time: that is waited for, whatever was under way before.
+    commander.unacknowledged = 5000
+    try test.run(for: 1)
+    #expect(test.log.events == ["ready"])
+    try test.run(for: .seconds(10))
+    #expect(test.log.failures == [.noAnswer(to: "PUBLISH", after: .seconds(20))])
+  }
+
+  @Test("a probe behind a large message that comes in slowly is waited for; when that stops, it is not")
+  func slowMessage() throws {
+    let test = try SimulatedLink()
+    try test.startUp()
+    let subscriber = try test.subscriber
+    // The probe's echo stands behind the message: it is sent by hand when that is through.
+    test.redis.isDeaf = true
+    subscriber.send(">3\r\n$7\r\nmessage\r\n$13\r\nopenclaw-chat\r\n$4000000\r\n")
+    for _ in 0..<80 {
+      subscriber.send(String(repeating: "x", count: 50_000))
+      try test.run(for: .seconds(1))
+    }
+    subscriber.send("\r\n")
+    subscriber.send(subscriber.pubsub("message", SimulatedRedis.probeChannel, SimulatedRedis.bulk(":")))
+    try test.run()
+    #expect(test.log.events == ["ready"] && test.log.messages.count == 1)
+
+    subscriber.send(">3\r\n$7\r\nmessage\r\n$13\r\nopenclaw-chat\r\n$4000000\r\n")
+    try test.run(for: .seconds(90))
+    #expect(test.log.failures.first == .unheard(after: .seconds(10)))
+  }
+}
