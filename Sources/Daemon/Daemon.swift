@@ -227,7 +227,7 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
       log(.warning, "Redis: \(failure); trying again\(seconds < 60 ? "" : " in \(seconds) s")")
       loggedFailure = failure.gist
     }
-    setRedis(.waiting, failure.description)
+    setRedis(.waiting, failure.description, needsPerson: failure.needsPerson)
   }
 
   package func received(_ payload: borrowing Span<UInt8>) { intake.receive(payload, at: loop.wallClock) }
@@ -249,13 +249,19 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
       return
     }
     // Connected, but of no use to who sends: what waits is to be seen.
-    setRedis(.waiting, text)
+    setRedis(.waiting, text, needsPerson: kind.isConfigurationFault)
     pump?.refused(token, because: text, for: kind.leastDelay)
   }
 
-  private func setRedis(_ state: RedisState, _ error: String = "") {
+  private func setRedis(_ state: RedisState, _ error: String = "", needsPerson: Bool = false) {
     let now = loop.wallClock / 1000
-    if state == .ready { outage.pauses(at: now) } else { outage.goesOn(at: now) }
+    status.redisNeedsPerson = needsPerson
+    switch state {
+    case .ready: outage.pauses(at: now)
+    // The first attempt is no outage yet.
+    case .connecting, .off: break
+    case .catchingUp, .waiting: outage.goesOn(at: now)
+    }
     if state != .ready {
       status.redisSince = outage.since ?? now
     } else if status.redis != .ready {
@@ -279,5 +285,6 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
       log(.warning, "\(setting.name) has changed: restart clawd for it to take effect")
     }
     log(.notice, "configuration read again")
+    link?.retryNow()
   }
 }

@@ -295,6 +295,7 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
   private func succeeded() {
     // Behind one that failed others may succeed: that does not mend it.
     guard !mustPutBack, isHeldUp else { return }
+    log(.notice, "messages leave the outbox again")
     pauses = 0
     lastTrouble = ""
   }

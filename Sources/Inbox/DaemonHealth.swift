@@ -57,10 +57,10 @@ package struct DaemonHealth: Equatable, Sendable {
     case .stopped: return isLocked ? nil : .stopped
     case .hung: return .hung
     case .running:
-      guard let status, status.redis != .off, status.redis != .ready, now > status.redisSince,
-        now - status.redisSince > Self.outageLimit
-      else { return nil }
-      return .redis
+      guard let status, status.redis != .off, status.redis != .ready else { return nil }
+      // What does not pass by itself is said at once.
+      if status.redisNeedsPerson { return .redis }
+      return now > status.redisSince && now - status.redisSince > Self.outageLimit ? .redis : nil
     }
   }
 

@@ -95,7 +95,9 @@ package struct Handshake: ~Copyable {
     default: break
     }
     stage = .none
-    return .failed(.refused(kind), text: RedisErrorText.shown(frame, hiding: login.password))
+    let text = RedisErrorText.shown(frame, hiding: login.password)
+    let hint = kind == .authentication && !login.needsAuthentication ? "redis_url has no password: " : ""
+    return .failed(.refused(kind), text: hint + text)
   }
 
   private mutating func violation(_ violation: RedisFault.Violation) -> Step {

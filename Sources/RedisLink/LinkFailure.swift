@@ -67,6 +67,9 @@ package enum LinkFailure: Error, Equatable, Sendable, CustomStringConvertible {
     String(decoding: text.utf8.filter { !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }, as: UTF8.self)
   }
 
+  /// Whether it will not go away unless somebody does something.
+  package var needsPerson: Bool { leastDelay > 0 }
+
   /// How long to wait at least before connecting again, in nanoseconds: for what only a person can mend.
   var leastDelay: UInt64 {
     switch self {

@@ -30,6 +30,10 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
   private let random: () -> UInt64
   private unowned let handler: any RedisLinkHandler
 
+  /// What takes longer than this is given longer to be answered; a way that is slower is taken for a dead one.
+  private static let bytesWithoutDelay = 64 * 1024
+  private static let slowestBytesPerSecond: UInt64 = 16 * 1024
+
   private var state = State.stopped
   /// Of the open link.
   private var path = PathWatch(openedAt: Instant(nanoseconds: 0))
@@ -48,6 +52,8 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
   /// How much had reached the other machine when an answer was last found late, and when it is looked for again.
   private var delivered: Int?
   private var patience: Instant?
+  /// When a command was last answered on this connection.
+  private var answeredAt: Instant?
   /// How much had come in by the subscription when a probe was sent or last missed.
   private var receivedBefore = 0
   /// Why a weaker way to prove the path had to be taken; said when that way has worked.
@@ -86,6 +92,13 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
     turnToken = nil
     hangUp()
     state = .stopped
+  }
+
+  /// Does not wait any longer before it connects again: somebody may just have mended what was wrong.
+  package func retryNow() {
+    guard case .waiting(let timer) = state else { return }
+    loop.cancel(timer)
+    state = .waiting(loop.arm(at: loop.now, self))
   }
 
   package var isReady: Bool {
@@ -145,6 +158,7 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
     if let alarm { loop.cancel(alarm.timer) }
     alarm = nil
     forgetLateness()
+    answeredAt = nil
     subscriber?.close()
     commander?.close()
     subscriber = nil
@@ -213,9 +227,13 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
     patience = nil
   }
 
+  /// When the oldest command's answer is late: counted from the last answer, and the longer the more is under way, since a
+  /// proxy may have taken it all off our hands and pass it on slowly.
   private var answerDue: Instant? {
-    guard let since = commands.waitsSince else { return nil }
-    let due = since + RedisConnection.answerDeadline
+    guard let sentAt = commands.waitsSince else { return nil }
+    let large = UInt64(max(commands.inFlightBytes - Self.bytesWithoutDelay, 0))
+    let passage = large * (.seconds(1) / Self.slowestBytesPerSecond)
+    let due = max(sentAt, answeredAt ?? sentAt) + RedisConnection.answerDeadline + passage
     return patience.map { max($0, due) } ?? due
   }
 
@@ -272,6 +290,7 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
 
   private func answered(_ frame: borrowing RESPFrame) -> LinkFailure? {
     forgetLateness()
+    answeredAt = loop.now
     switch commands.receive(frame) {
     case .none: break
     case .published(let token, _): handler.published(token)

@@ -34,6 +34,8 @@ package struct DaemonStatus: Equatable, Sendable {
   package var heartbeatAt: UInt64
   /// Whether it has said good-bye.
   package var isStopped = false
+  /// Whether the link will not come back unless somebody does something.
+  package var redisNeedsPerson = false
   package var redis = RedisState.off
   /// Since when the link is in that state or, while it is not ready, since when it is unusable.
   package var redisSince: UInt64 = 0
@@ -57,7 +59,7 @@ package struct DaemonStatus: Equatable, Sendable {
 ///
 ///     1024  count of publications; the newest stands in slot (count & 1); 0: none yet
 ///     2048  slot 0 ┐ 64-bit words: how many words follow before the text, 32 bits, and the CRC-32C of what follows, 32
-///     4096  slot 1 ┘ bits; pid, version, started, heartbeat, flags (1 stopped), Redis state, Redis since, received,
+///     4096  slot 1 ┘ bits; pid, version, started, heartbeat, flags (1 stopped, 2 Redis needs a person), Redis state, Redis since, received,
 ///                    published, lost, length of the error text; the error text, zeros up to a multiple of 8
 ///
 /// A later version adds its words behind the last, before the text: who knows fewer passes over them, and who knows
@@ -78,7 +80,7 @@ enum StatusPage {
   static func publish(_ status: DaemonStatus, in file: borrowing QueueFile) {
     var slot = ByteBuffer(capacity: slotBytes)
     let fixed: InlineArray<11, UInt64> = [
-      status.pid, status.version, status.startedAt, status.heartbeatAt, status.isStopped ? 1 : 0,
+      status.pid, status.version, status.startedAt, status.heartbeatAt, flags(status),
       UInt64(status.redis.rawValue), status.redisSince, status.received, status.published, status.lost,
       UInt64(kept(status.redisError).utf8.count),
     ]
@@ -96,6 +98,10 @@ enum StatusPage {
     file.mapping.storeRelaxed(slot.readable, place + 8)
     // Release: pairs with the acquire in `read`.
     file.mapping.storeReleasing(count, countOffset)
+  }
+
+  private static func flags(_ status: DaemonStatus) -> UInt64 {
+    (status.isStopped ? 1 : 0) | (status.redisNeedsPerson ? 2 : 0)
   }
 
   /// As many whole characters of a text as there is room for.
@@ -154,6 +160,7 @@ enum StatusPage {
     guard let redis = UInt8(exactly: word(5)).flatMap(RedisState.init(rawValue:)) else { return nil }
     var status = DaemonStatus(pid: word(0), version: word(1), startedAt: word(2), heartbeatAt: word(3))
     status.isStopped = word(4) & 1 != 0
+    status.redisNeedsPerson = word(4) & 2 != 0
     status.redis = redis
     status.redisSince = word(6)
     status.received = word(7)

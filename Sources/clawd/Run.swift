@@ -28,7 +28,7 @@ func run(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> Exit
   }
   let settings = try arguments.loadSettings(notes)
   let target = try redisTarget(settings)
-  let makeTransport = try transportFactory(settings)
+  let transports = try RedisTransports(settings)
   let state = try arguments.openStateFolder(settings, create: true)
 
   let path = state.path
@@ -55,11 +55,17 @@ func run(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> Exit
     makeLink: { handler in
       target.map {
         RedisLink(
-          loop, resolver, $0, random: { (try? systemRandom()) ?? 0 }, handler: handler, makeTransport: makeTransport)
+          loop, resolver, $0, random: { (try? systemRandom()) ?? 0 }, handler: handler, makeTransport: transports.make)
       }
     },
     loadSettings: { () throws(ReloadFault) in
-      do throws(Failure) { return try arguments.loadSettings(notes) } catch { throw ReloadFault(why: error.line) }
+      do throws(Failure) {
+        let fresh = try arguments.loadSettings(notes)
+        try transports.reload()
+        return fresh
+      } catch {
+        throw ReloadFault(why: error.line)
+      }
     },
     filesAreInPlace: {
       guard let folder = try? Folder(path), let found = try? StateFiles(folder) else { return false }
@@ -89,35 +95,6 @@ func run(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> Exit
     throw Failure(.inputOutput, "the queue in \(path) was removed or replaced", whatToDo: "start clawd again")
   }
   return .success
-}
-
-/// Where the settings say that Redis is; nil for the local bus.
-private func redisTarget(_ settings: Settings) throws(Failure) -> RedisTarget? {
-  guard case .server(let url) = settings.redis else { return nil }
-  let endpoint: Endpoint
-  switch url.endpoint {
-  case .network(let host, let port): endpoint = .tcp(host: host, port: port)
-  case .unixSocket(let path): endpoint = .unix(path: path)
-  }
-  let login = RedisLogin(
-    user: url.user, password: url.password?.revealed, database: UInt32(url.database),
-    clientName: "openclaw-bus-\(ProgramVersion.text)")
-  return RedisTarget(endpoint: endpoint, login: login, channel: settings.channel, isEncrypted: url.tls)
-}
-
-/// How the bytes travel: TLS is set up here, once, so that a file that cannot be used is said at the start.
-private func transportFactory(_ settings: Settings) throws(Failure) -> TransportFactory {
-  guard case .server(let url) = settings.redis, url.tls, case .network(let host, _) = url.endpoint else {
-    return SocketTransport.make
-  }
-  let configuration = TLSConfiguration(
-    settingPrefix: "redis", authorityFile: settings.redisCAFile, certificateFile: settings.redisCertFile,
-    keyFile: settings.redisKeyFile)
-  do throws(TLSSetupFault) {
-    return TLSTransport.factory(try TLSContext(host: host, configuration))
-  } catch {
-    throw Failure(.configuration, error.what, why: error.why, whatToDo: error.whatToDo)
-  }
 }
 
 /// Opens the queue file, says what became of it, and sets the consumers' marks right after a crash of the machine.

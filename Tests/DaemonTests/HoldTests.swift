@@ -1,4 +1,5 @@
 import Daemon
+import EventLoop
 import Network
 import Ring
 import System
@@ -93,5 +94,48 @@ struct HoldTests {
     commander.fault = .closed
     try test.run()
     #expect(try test.status().redis == .waiting)
+  }
+
+  @Test("an outage begins when something fails, not when the link was first made")
+  func sinceTheFailure() throws {
+    let test = try SimulatedDaemon()
+    try test.start()
+    try test.run(for: .seconds(15))
+    test.redis.refusal = { _ in "BUSY x" }
+    let failed = test.world.wallClock() / 1000
+    try test.send(message("0"))
+    try test.run()
+    #expect(try test.status().redisSince == failed)
+  }
+
+  @Test("what only a person can mend is marked as such, and SIGHUP tries again at once")
+  func needsPerson() throws {
+    let test = try SimulatedDaemon()
+    test.redis.errors["HELLO"] = "NOAUTH Authentication required."
+    try test.start()
+    let refused = try test.status()
+    #expect(refused.redisNeedsPerson && refused.redisError.contains("redis_url has no password"))
+    test.redis.errors = [:]
+    try test.run(for: .seconds(1))
+    #expect(try test.status().redis == .waiting)
+    test.daemon.received(.hangUp)
+    try test.run()
+    let mended = try test.status()
+    #expect(mended.redis == .ready && !mended.redisNeedsPerson)
+  }
+
+  @Test("a message that was refused and then taken is said twice: that it waits, and that it does not")
+  func refusedAndTaken() throws {
+    let test = try SimulatedDaemon()
+    try test.start()
+    test.redis.refusal = { _ in "NOPERM no channel" }
+    try test.send(message("0"))
+    try test.run(for: .seconds(59))
+    #expect(test.redis.commandCounts["PUBLISH"] == 1, "that is tried again after a minute")
+    test.redis.refusal = { _ in nil }
+    try test.run(for: .seconds(1))
+    #expect(test.redis.published == [message("0")])
+    #expect(
+      test.log(.notice).suffix(2) == ["Redis refuses a message: NOPERM no channel", "messages leave the outbox again"])
   }
 }

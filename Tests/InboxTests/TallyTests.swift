@@ -108,6 +108,15 @@ struct DaemonHealthTests {
     #expect(never.contains("not running:"), "nobody knows since when")
   }
 
+  @Test("a Redis that will not come back by itself is said at once")
+  func needsPerson() throws {
+    var refused = status(.waiting, error: "WRONGPASS x")
+    #expect(health(refused, after: 1).complaint == nil)
+    refused.redisNeedsPerson = true
+    let line = try #require(health(refused, after: 0).complaint)
+    #expect(line.contains("WRONGPASS x") && line.contains("redis_url"))
+  }
+
   @Test("after 90 s without a heartbeat it hangs, and not before")
   func hung() throws {
     #expect(health(status(.ready), after: 90).state == .running)

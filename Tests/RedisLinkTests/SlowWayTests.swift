@@ -32,14 +32,14 @@ struct SlowWayTests {
     try test.startUp()
     let commander = try test.commander
     commander.isSilenced = true
-    commander.unacknowledged = 200_000
+    commander.unacknowledged = 20_000
     test.publish("a", 1)
     test.link.turnEnded()
     try test.run(for: .seconds(10))
     // Half of it gets through, and as much is published again.
-    test.publish(String(repeating: "b", count: 200_000), 2)
+    test.publish(String(repeating: "b", count: 20_000), 2)
     test.link.turnEnded()
-    commander.unacknowledged = 300_000
+    commander.unacknowledged = 30_000
     try test.run(for: .seconds(10))
     #expect(test.log.events == ["ready"])
     try test.run(for: .seconds(10))
@@ -91,5 +91,26 @@ struct SlowWayTests {
     subscriber.send(">3\r\n$7\r\nmessage\r\n$13\r\nopenclaw-chat\r\n$4000000\r\n")
     try test.run(for: .seconds(90))
     #expect(test.log.failures.first == .unheard(after: .seconds(10)))
+  }
+
+  @Test(
+    "behind a proxy that takes all and passes it on slowly, a large message has the time that it needs, and then no more"
+  )
+  func slowProxy() throws {
+    let test = try SimulatedLink()
+    try test.startUp()
+    test.redis.isFrozen = true
+    test.publish(String(repeating: "a", count: 1_000_000), 1)
+    test.link.turnEnded()
+    try test.run(for: .seconds(65))
+    #expect(test.log.events == ["ready"])
+    test.redis.isFrozen = false
+    try test.run()
+    #expect(test.log.published == [1])
+    test.redis.isFrozen = true
+    test.publish(String(repeating: "a", count: 1_000_000), 2)
+    test.link.turnEnded()
+    try test.run(for: .seconds(70))
+    #expect(test.log.events == ["ready", "down"])
   }
 }

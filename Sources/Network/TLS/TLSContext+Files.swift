@@ -56,7 +56,10 @@ extension TLSContext {
       let error = TLSError.take()
       if outcome < 0 { throw .encryptedKey(key) }
       if error.isKeyMismatch { throw .keyMismatch(key: key, certificate: certificate) }
-      throw .notPEM(key, expected: "a private key in PEM", reason: error.words)
+      let expected =
+        configuration.keyFile == nil
+        ? "the certificate's private key beside it, or \(configuration.keySetting) set" : "a private key in PEM"
+      throw .notPEM(key, expected: expected, reason: error.words)
     }
     guard unsafe SSL_CTX_check_private_key(raw) == 1 else {
       _ = TLSError.take()

@@ -16,7 +16,8 @@ extension TLSEngine {
   }
 
   private func alertFault(_ number: Int) -> TLSFault.Kind {
-    let words = TLSError.words(ofAlert: number)
+    var words = TLSError.words(ofAlert: number)
+    if number == SSL_AD_PROTOCOL_VERSION { words += " (at least TLS 1.2 is needed)" }
     // Before TLS 1.3 there is no alert of its own for a certificate that was not given.
     let isAboutOurs = [40, 41, 42, 43, 44, 45, 46, 48, 49, 51, 116].contains(number)
     guard unsafe wire.pointee.was_asked_for_certificate != 0, isAboutOurs else {
