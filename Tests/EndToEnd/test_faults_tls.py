@@ -1,5 +1,6 @@
 """TLS: whom the daemon trusts, whom it refuses and how it says so, and that it tells a stranger nothing."""
 
+import signal
 import subprocess
 
 import pytest
@@ -167,3 +168,20 @@ def test_a_large_message_goes_both_ways_through_many_records(make_link, version)
     link.arrives(text)
     link.server.publish({"from": "old", "text": text + "!"})
     link.arrives(text + "!")
+
+
+def test_hang_up_reads_the_files_again_and_tries_at_once(make_tls_redis, make_node, certificates, folder):
+    server = make_tls_redis()
+    trusted = folder / "trusted.pem"
+    trusted.write_bytes(certificates.authority("another").read_bytes())
+    config = {"redis_url": f"rediss://127.0.0.1:{server.tls_port}", "redis_ca_file": str(trusted)}
+    node = make_node(config=config, start=False).launch()
+    told(node, "which is not in redis_ca_file")
+    # A file that cannot be used changes nothing.
+    trusted.write_text("not a certificate")
+    node.send_signal(signal.SIGHUP)
+    told(node, "the one before stays in force: cannot use redis_ca_file")
+    trusted.write_bytes(certificates.root.read_bytes())
+    node.send_signal(signal.SIGHUP)
+    told(node, "connected to Redis")
+    Link(node, server).flows("mended")
