@@ -77,6 +77,8 @@ package enum Limits {
   /// TLS: how much ciphertext is asked from a socket at once, the largest record (RFC 5246 section 6.2.3), a part of which
   /// may be left over, and the room for both.
   package static let tlsReadBytes = 64 * 1024
+  /// TLS: what a server's part of the handshake may have; OpenSSL takes a certificate chain of 100 KiB.
+  package static let tlsHandshakeBytes = 256 * 1024
   package static let tlsRecordBytes = 5 + (1 << 14) + 2048
   package static let tlsIncomingBytes = tlsReadBytes + tlsRecordBytes
   /// TLS: how much plaintext is sealed in one go, what its records add to it at most, and the room for both.

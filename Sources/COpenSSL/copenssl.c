@@ -95,9 +95,17 @@ static int asked_for_certificate(SSL *ssl, void *nothing) {
   return 1;
 }
 
+// Without it OpenSSL asks on the terminal, for a certificate that is under a password too.
+static int no_password(char *text, int room, int writing, void *asked) {
+  (void)text, (void)room, (void)writing;
+  if (asked != NULL) *(int *)asked = 1;
+  return -1;
+}
+
 void copenssl_harden(SSL_CTX *context) {
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, verified);
   SSL_CTX_set_cert_cb(context, asked_for_certificate, NULL);
+  SSL_CTX_set_default_passwd_cb(context, no_password);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   SSL_CTX_set_mode(context, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   if (SSL_CTX_get_min_proto_version(context) < TLS1_2_VERSION) SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
@@ -160,15 +168,16 @@ int copenssl_alert(unsigned long error) {
 
 // MARK: certificates
 
-int copenssl_alternative_name(X509 *certificate, int index, char *text, int room) {
+int copenssl_alternative_names(X509 *certificate, char *texts, int room, int *lengths, int shown) {
   GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-  int length = -1;
+  int count = 0;
   for (int i = 0; names != NULL && i < sk_GENERAL_NAME_num(names); i++) {
     const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-    if ((name->type != GEN_DNS && name->type != GEN_IPADD) || index-- != 0) continue;
+    if (name->type != GEN_DNS && name->type != GEN_IPADD) continue;
+    if (count++ >= shown) continue;
     const ASN1_STRING *string = name->type == GEN_DNS ? name->d.dNSName : name->d.iPAddress;
     const unsigned char *bytes = ASN1_STRING_get0_data(string);
-    length = ASN1_STRING_length(string);
+    int length = ASN1_STRING_length(string);
     char address[INET6_ADDRSTRLEN] = "?";
     if (name->type == GEN_IPADD) {
       if (length == 4) inet_ntop(AF_INET, bytes, address, sizeof address);
@@ -176,12 +185,12 @@ int copenssl_alternative_name(X509 *certificate, int index, char *text, int room
       bytes = (const unsigned char *)address;
       length = (int)strlen(address);
     }
-    memcpy(text, bytes, (size_t)(length < room ? length : room));
-    break;
+    lengths[count - 1] = length;
+    memcpy(texts + (size_t)(count - 1) * (size_t)room, bytes, (size_t)(length < room ? length : room));
   }
   GENERAL_NAMES_free(names);
   ERR_clear_error();
-  return length;
+  return count;
 }
 
 void copenssl_name_text(const X509_NAME *name, char *text, int room) {
@@ -209,18 +218,10 @@ void copenssl_keep_sessions(SSL_CTX *context, int (*keep)(SSL *, SSL_SESSION *),
 
 void *copenssl_owner(const SSL *ssl) { return SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), 0); }
 
-static int no_password(char *text, int room, int writing, void *asked) {
-  (void)text, (void)room, (void)writing;
-  *(int *)asked = 1;
-  return -1;
-}
-
 int copenssl_use_key(SSL_CTX *context, const char *path) {
   int asked = 0;
-  SSL_CTX_set_default_passwd_cb(context, no_password);
   SSL_CTX_set_default_passwd_cb_userdata(context, &asked);
   int result = SSL_CTX_use_PrivateKey_file(context, path, SSL_FILETYPE_PEM);
-  // Without it OpenSSL asks on the terminal: no other call here reads a key.
   SSL_CTX_set_default_passwd_cb_userdata(context, NULL);
   return result == 1 ? 1 : asked ? -1 : 0;
 }

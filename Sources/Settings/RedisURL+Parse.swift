@@ -129,6 +129,9 @@ private struct RedisURLParser {
       guard isNameByte(bytes[offset]) else {
         throw fault("a host of letters, digits, '-', '.' and '_'\(passwordHint(after: end))")
       }
+      if bytes[offset] == UInt8(ascii: "."), offset == start || bytes[offset - 1] == UInt8(ascii: ".") {
+        throw fault("a host name without empty parts")
+      }
       offset += 1
     }
     guard offset > start else { throw fault("a host name or address") }

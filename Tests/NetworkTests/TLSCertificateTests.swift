@@ -100,7 +100,7 @@ struct TLSCertificateTests {
     let server = host == "127.0.0.1" ? "127.0.0.1:6379" : "\(host) (127.0.0.1:6379)"
     #expect(
       fault.description == "\(server): its certificate is for \(shown), not for \(host); "
-        + "use a name that the certificate is for, or give the server one for \(host)")
+        + "see that the host is the right one, or give the server a certificate for \(host)")
   }
 
   @Test("the common name does not count, even where it is right")

@@ -186,7 +186,7 @@ struct TLSStreamTests {
     pair.pipe.writeRoom = 0
     var turns = 0
     var sent = 0
-    while sent < message.count {
+    while sent < message.count, turns < 10_000 {
       let rest = message[sent...]
       switch try pair.write(Array(rest)) {
       case .bytes(let count): sent += count
@@ -209,7 +209,7 @@ struct TLSStreamTests {
     pair.pipe.toClient += pair.server.seal(message)
     var got: [UInt8] = []
     var reads = 0
-    while got.count < message.count {
+    for _ in 0..<10_000 where got.count < message.count {
       var buffer = ByteBuffer(capacity: 1000)
       guard case .bytes = try pair.client.read(into: &buffer, atLeast: 1000) else { continue }
       for index in 0..<buffer.count { got.append(buffer.readable[index]) }
@@ -240,7 +240,7 @@ struct TLSStreamTests {
       let up = random.bytes(Int.random(in: 1...100_000, using: &random))
       pair.pipe.writeChunk = Int.random(in: 1...80_000, using: &random)
       var count = 0
-      while count < up.count {
+      for _ in 0..<1_000_000 where count < up.count {
         guard case .bytes(let more) = try pair.write(Array(up[count...])) else { continue }
         count += more
       }
@@ -260,6 +260,61 @@ struct TLSStreamTests {
     #expect(throws: TransportFault.self) { try pair.readAll() }
     // And nothing is written any more.
     #expect(throws: TransportFault.self) { try pair.write([1]) }
+  }
+
+  @Test(
+    "a server whose part of the handshake does not end is left, and keeps the loop no longer than one read of the socket"
+  )
+  func endlessHandshake() throws {
+    /// Always has one more record of HelloRequests, which OpenSSL passes over without limit (RFC 5246 section 7.4.1.1).
+    final class Flood: Transport {
+      var reads = 0
+      var rawDescriptor: Int32 { -1 }
+      func finishConnecting() throws(TransportFault) -> ConnectingProgress { .finished }
+      func read(into buffer: inout ByteBuffer, atLeast count: Int) throws(TransportFault) -> TransportProgress {
+        reads += 1
+        let record: [UInt8] = [22, 3, 3, 0x40, 0] + [UInt8](repeating: 0, count: 16384)
+        buffer.append(contentsOf: record.span)
+        return .bytes(record.count)
+      }
+      func write(_ bytes: borrowing Span<UInt8>) throws(TransportFault) -> TransportProgress { .bytes(bytes.count) }
+      func close() {}
+    }
+    let flood = Flood()
+    let client = try TLSTransport(over: flood, authority.client(), at: "127.0.0.1:6379")
+    var fault: TransportFault?
+    for turn in 1...1000 where fault == nil {
+      do throws(TransportFault) {
+        let progress = try client.finishConnecting()
+        #expect(progress == .blocked(on: .readable) && flood.reads == turn)
+      } catch {
+        fault = error
+      }
+    }
+    guard case .tls(let found) = try #require(fault) else {
+      Issue.record("\(fault as Any)")
+      return
+    }
+    #expect(found.description.contains("does not end") && flood.reads < 30)
+  }
+
+  @Test("what was opened before a fault of the way is the caller's")
+  func opensBeforeTheFault() throws {
+    let pair = try authority.pair()
+    _ = try pair.readAll()
+    let whole = pair.server.seal([1, 2, 3])
+    var record = pair.server.seal([4, 5, 6])
+    record[record.count - 1] ^= 1
+    pair.pipe.toClient += whole + record
+    pair.pipe.writeFault = .system(SystemError(code: 32, call: "send"))
+    var buffer = ByteBuffer(capacity: 100)
+    #expect(try pair.client.read(into: &buffer, atLeast: 100) == .bytes(3))
+    var fault: TransportFault?
+    do throws(TransportFault) { _ = try pair.client.read(into: &buffer, atLeast: 100) } catch { fault = error }
+    guard case .tls? = fault else {
+      Issue.record("\(fault as Any)")
+      return
+    }
   }
 }
 

@@ -56,9 +56,10 @@ int copenssl_is_ssl_error(unsigned long error, int reason);
 // Whether it says that a private key is not its certificate's.
 int copenssl_is_key_mismatch(unsigned long error);
 
-// The subject alternative name number `index` among the DNS names and IP addresses of a certificate: its length, of which
-// at most `room` bytes are written; -1 where there are not so many. The bytes are the peer's own, whatever they are.
-int copenssl_alternative_name(X509 *certificate, int index, char *text, int room);
+// How many DNS names and IP addresses a certificate has as subject alternative names. The first `shown` of them: their
+// lengths, and of each at most `room` bytes at the same multiple of `room` in `texts`. The bytes are the peer's own, whatever
+// they are.
+int copenssl_alternative_names(X509 *certificate, char *texts, int room, int *lengths, int shown);
 // A name as RFC 2253 writes it, everything that is not printable ASCII escaped; ends with a NUL.
 void copenssl_name_text(const X509_NAME *name, char *text, int room);
 // Seconds since the Unix epoch; INT64_MIN where it is not a time.

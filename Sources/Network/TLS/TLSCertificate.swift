@@ -10,8 +10,6 @@ struct TLSCertificate {
   private static let shownBytes = 80
   /// How many names are shown.
   private static let shownNames = 4
-  /// How many are counted.
-  private static let countedNames = 1000
 
   init(_ raw: OpaquePointer) { unsafe self.raw = raw }
 
@@ -26,23 +24,21 @@ struct TLSCertificate {
 
   /// The DNS names and addresses that it is for: a few, and how many more there are.
   var names: (shown: [String], more: Int) {
-    var shown: [String] = []
-    var index: Int32 = 0
-    while index < Self.countedNames, let name = alternativeName(index) {
-      if shown.count < Self.shownNames { shown.append(name) }
-      index += 1
-    }
-    return (shown, Int(index) - shown.count)
-  }
-
-  private func alternativeName(_ index: Int32) -> String? {
-    var bytes = [UInt8](repeating: 0, count: Self.shownBytes)
-    let length = unsafe bytes.withUnsafeMutableBytes { room in
+    var bytes = [UInt8](repeating: 0, count: Self.shownNames * Self.shownBytes)
+    var lengths = [Int32](repeating: 0, count: Self.shownNames)
+    let count = unsafe bytes.withUnsafeMutableBytes { room in
       unsafe Int(
-        copenssl_alternative_name(raw, index, room.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(room.count)))
+        copenssl_alternative_names(
+          raw, room.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(Self.shownBytes), &lengths,
+          Int32(Self.shownNames)))
     }
-    guard length >= 0 else { return nil }
-    return Self.printable(bytes.prefix(length)) + (length > Self.shownBytes ? "..." : "")
+    let shown = (0..<min(count, Self.shownNames)).map { index in
+      let start = index * Self.shownBytes
+      let length = Int(lengths[index])
+      let name = Self.printable(bytes[start..<start + min(length, Self.shownBytes)])
+      return name + (length > Self.shownBytes ? "..." : "")
+    }
+    return (shown, count - shown.count)
   }
 
   /// "RSA key of 1024 bits"

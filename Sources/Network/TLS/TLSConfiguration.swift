@@ -33,7 +33,8 @@ package struct TLSFile: Equatable, Sendable, CustomStringConvertible {
   package var description: String { "\(name) \(path)" }
 }
 
-/// Why TLS cannot be set up here. Nothing on the network can change it: the program ends with 78.
+/// Why TLS cannot be set up here. Nothing on the network can change it: at the start the program ends with 78, later
+/// what was set up before stays in force.
 package enum TLSSetupFault: Error, Equatable, Sendable {
   case unreadable(TLSFile, reason: String)
   /// It is there, but what stands in it is not what it should be ("a certificate in PEM").

@@ -1,8 +1,8 @@
 internal import COpenSSL
 package import System
 
-/// What all TLS connections to one server share: whom we trust, who we are, and sessions to be resumed. Made once, at the
-/// start. There is no way to make one that does not verify.
+/// What all TLS connections to one server share: whom we trust, who we are, and sessions to be resumed. Made at the
+/// start, and anew when the files are read again. There is no way to make one that does not verify.
 @safe
 package final class TLSContext {
   let raw: OpaquePointer

@@ -12,6 +12,8 @@ extension TLSEngine {
     {
       return .other(words: "\(error.words) (at least TLS 1.2 is needed)")
     }
+    // Refused, and the call back was not asked: no reason to try again soon.
+    if error.isTLS(SSL_R_CERTIFICATE_VERIFY_FAILED) { return .certificate(words: error.words) }
     return .other(words: error.words)
   }
 

@@ -28,8 +28,10 @@ package struct TLSEngine: ~Copyable {
   package var outgoing = ByteBuffer(capacity: Limits.tlsOutgoingBytes)
   /// Whether `open` may have more at once, with no new ciphertext.
   package private(set) var holdsMore = false
+  /// How much ciphertext was taken in.
+  private var taken = 0
   /// Whether the server has sent anything.
-  package private(set) var hasHeard = false
+  package var hasHeard: Bool { taken > 0 }
 
   /// A connection about to begin; it offers a session of the context's, where there is one.
   ///
@@ -37,10 +39,12 @@ package struct TLSEngine: ~Copyable {
   package init(_ context: TLSContext, server: String) throws(TLSFault) {
     let wire = UnsafeMutablePointer<copenssl_wire>.allocate(capacity: 1)
     unsafe wire.initialize(to: copenssl_wire())
-    guard let connection = unsafe SSL_new(context.raw),
-      unsafe copenssl_attach(connection, context.method, wire) == 1,
+    ERR_clear_error()
+    let made = unsafe SSL_new(context.raw)
+    guard let connection = unsafe made, unsafe copenssl_attach(connection, context.method, wire) == 1,
       unsafe Self.name(connection, context.serverName)
     else {
+      unsafe SSL_free(made)
       unsafe wire.deallocate()
       throw TLSFault(
         .other(words: TLSError.take().words), server: server, settingPrefix: context.configuration.settingPrefix)
@@ -71,6 +75,8 @@ package struct TLSEngine: ~Copyable {
       parameters, UInt32(X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
     switch name {
     case .name(let host):
+      // To OpenSSL a first dot would mean any name below, and no name at all any certificate.
+      guard let first = host.utf8.first, first != UInt8(ascii: ".") else { return false }
       return unsafe X509_VERIFY_PARAM_set1_host(parameters, host, host.utf8.count) == 1
         && copenssl_set_server_name(connection, host) == 1
     case .address(let bytes):
@@ -96,7 +102,13 @@ package struct TLSEngine: ~Copyable {
       // Data may have come with the last flight.
       holdsMore = !incoming.isEmpty
       return true
-    case SSL_ERROR_WANT_READ: return false
+    case SSL_ERROR_WANT_READ where taken <= Limits.tlsHandshakeBytes: return false
+    case SSL_ERROR_WANT_READ:
+      context.sessions.removeAll()
+      throw remember(.other(words: "the server's part of the handshake does not end"))
+    case SSL_ERROR_ZERO_RETURN:
+      context.sessions.removeAll()
+      throw remember(.closedDuringHandshake)
     default:
       // Whatever it was, it may have been the session: none is offered twice, and now none at all.
       context.sessions.removeAll()
@@ -204,8 +216,13 @@ package struct TLSEngine: ~Copyable {
       room *= 2
     }
     let taken = unsafe offered - wire.pointee.input_count
+    // Nothing of it is ours any more.
+    unsafe wire.pointee.input = nil
+    unsafe wire.pointee.input_count = 0
+    unsafe wire.pointee.output = nil
+    unsafe wire.pointee.output_room = 0
     if taken > 0 {
-      hasHeard = true
+      self.taken &+= taken
       var place = self.place
       place.advance(over: incoming.readable.extracting(0..<taken))
       self.place = place

@@ -20,7 +20,7 @@ extension TLSFault {
     case .wrongHost(let host, let names, let more):
       (
         "its certificate is for \(Self.list(names, more)), not for \(host)",
-        "use a name that the certificate is for, or give the server one for \(host)"
+        "see that the host is the right one, or give the server a certificate for \(host)"
       )
     case .commonNameOnly(let host, let name):
       (

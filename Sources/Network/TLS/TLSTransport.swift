@@ -51,11 +51,15 @@ package final class TLSTransport: Transport {
       if case .blocked(let direction) = try inner.finishConnecting() { return .blocked(on: direction) }
       innerIsConnected = true
     }
+    // Once: a peer that never stops sending must not keep the loop here. What is left in the socket is reported again.
+    var hasRead = false
     while true {
       let isDone: Bool
       do throws(TLSFault) { isDone = try engine.handshake() } catch { throw told(error) }
       guard try flush() else { return .blocked(on: .writable) }
       if isDone { return .finished }
+      if hasRead { return .blocked(on: .readable) }
+      hasRead = true
       switch try inner.read(into: &engine.incoming, atLeast: Limits.tlsReadBytes) {
       case .bytes: continue
       case .blocked(let direction): return .blocked(on: direction)
@@ -66,8 +70,9 @@ package final class TLSTransport: Transport {
 
   package func read(into buffer: inout ByteBuffer, atLeast count: Int) throws(TransportFault) -> TransportProgress {
     guard !isClosed else { throw .closed }
-    // What TLS itself has to say; sealed bytes wait for the caller's `write`.
-    if sealed == 0, !engine.outgoing.isEmpty { _ = try flush() }
+    // What TLS itself has to say; sealed bytes wait for the caller's `write`. Where it cannot be said, what the peer said
+    // is read all the same: the next write meets the fault.
+    if sealed == 0, !engine.outgoing.isEmpty { _ = try? flush() }
     if !engine.holdsMore {
       switch try inner.read(into: &engine.incoming, atLeast: Limits.tlsReadBytes) {
       case .bytes: break
@@ -79,7 +84,7 @@ package final class TLSTransport: Transport {
     }
     let opening: TLSOpening
     do throws(TLSFault) { opening = try engine.open(into: &buffer, atLeast: count) } catch { throw told(error) }
-    if sealed == 0, !engine.outgoing.isEmpty { _ = try flush() }
+    if sealed == 0, !engine.outgoing.isEmpty { _ = try? flush() }
     // Answers to a peer that asks for ever and never reads them.
     guard engine.outgoing.count <= Limits.tlsOutgoingBytes + Limits.tlsWriteBytes else { throw .tls(engine.overrun()) }
     return switch opening {
@@ -114,7 +119,7 @@ package final class TLSTransport: Transport {
     isClosed = true
     engine.sayGoodbye()
     // Once, and without waiting: who closes is done with this peer.
-    if !engine.outgoing.isEmpty, innerIsConnected { _ = try? send() }
+    if innerIsConnected { sendOnce() }
     inner.close()
   }
 
@@ -127,7 +132,12 @@ package final class TLSTransport: Transport {
     return true
   }
 
-  /// Sends once, without counting it as sent.
+  /// Sends what the transport below takes at once; a fault there is of no interest any more.
+  private func sendOnce() {
+    guard !engine.outgoing.isEmpty, case .bytes(let count)? = try? send() else { return }
+    engine.outgoing.consume(count)
+  }
+
   private func send() throws(TransportFault) -> TransportProgress { try Self.send(engine.outgoing, over: inner) }
 
   private static func send(
@@ -138,7 +148,7 @@ package final class TLSTransport: Transport {
 
   /// Sends the alert that goes with a fault, once and without waiting.
   private func told(_ fault: TLSFault) -> TransportFault {
-    if !engine.outgoing.isEmpty { _ = try? send() }
+    sendOnce()
     return .tls(fault)
   }
 
