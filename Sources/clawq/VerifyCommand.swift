@@ -70,7 +70,8 @@ private struct Findings {
       switch try inspector.next() {
       case .end:
         progress.clear()
-        if records == 0, damage.isEmpty { note(.noRecord(at: inspector.position)) }
+        // Without a record it moves only where the writer went past all that was there.
+        if records == 0, damage.isEmpty, inspector.position == start { note(.noRecord(at: start)) }
         bytes = inspector.position - start
         return
       case .overtaken(let count): missed = missed.addingReportingOverflow(count).overflow ? .max : missed + count
