@@ -1,0 +1,31 @@
+package import Bytes
+
+/// Where a published message stands in the stream: the member `bus` that the publish script adds to it,
+/// `"<epoch>:<number>:<stream id>"`. A claim: whoever may publish can write anything there.
+package struct BusPosition: Equatable, BitwiseCopyable, Sendable {
+  package let epoch: StreamEpoch
+  /// Counts the messages of the epoch, 1 to `largestNumber`.
+  package let number: UInt64
+  package let id: StreamID
+
+  /// Lua counts in doubles, which know every whole number up to here.
+  package static let largestNumber: UInt64 = 1 << 53
+
+  package init(epoch: StreamEpoch, number: UInt64, id: StreamID) {
+    self.epoch = epoch
+    self.number = number
+    self.id = id
+  }
+
+  /// The position that the content of the member spells; nil where it spells none.
+  package init?(_ bytes: borrowing Span<UInt8>) {
+    let front = StreamEpoch.characterCount
+    guard bytes.count > front, bytes[front] == UInt8(ascii: ":"),
+      let epoch = StreamEpoch(bytes.extracting(0..<front)),
+      let colon = (front + 1..<bytes.count).first(where: { bytes[$0] == UInt8(ascii: ":") }),
+      let number = Decimal.unsigned(bytes.extracting(front + 1..<colon)), 1...Self.largestNumber ~= number,
+      let id = StreamID(bytes.extracting(colon + 1..<bytes.count))
+    else { return nil }
+    self.init(epoch: epoch, number: number, id: id)
+  }
+}
