@@ -54,6 +54,10 @@ package enum Limits {
   /// is still read whole and counted as too large. A frame (a page of the stream) holds several.
   package static let respBulkBytes = messageBytesRange.upperBound + receivedSlack
   package static let respFrameBytes = 64 * 1024 * 1024
+  /// The fewest entries of the stream that are asked for at once: so many of the largest fit into a frame.
+  package static let streamPageAtLeast = 8
+  /// Live messages that are held back while the stream is read.
+  package static let heldBytes = 1024 * 1024
   /// RESP: a longer bulk string, up to the longest that Redis sends (`proto-max-bulk-len`), is skipped and not kept.
   package static let respSkippedBytes = 512 * 1024 * 1024
 
@@ -96,7 +100,7 @@ package enum Limits {
       && outboxBytes >= messageBytesRange.upperBound
       && queueBytesRange.lowerBound >= mappingAlignment
       && respBulkBytes >= messageBytesRange.upperBound + receivedSlack
-      && respFrameBytes >= 2 * respBulkBytes
+      && respFrameBytes >= streamPageAtLeast * (respBulkBytes + 512)
       && respSkippedBytes >= respBulkBytes
       // A record of TLS 1.3 holds at most 2^14 bytes and adds 5 + 1 + 16; one of TLS 1.2 as many.
       && tlsRecordOverhead >= (tlsWriteBytes / (1 << 14) + 1) * 128
