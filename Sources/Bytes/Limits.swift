@@ -42,6 +42,11 @@ package enum Limits {
   package static let outboxStrangeNameBytes = 128
   /// Names of waiting messages held in memory before the folder is listed anew instead.
   package static let outboxNames = 4 * outboxMessages
+  /// Messages: how many the stream in Redis keeps, by default (`stream_max_length`; Upstash's free database is small),
+  /// the range it may be set to, and how far back a first start may begin (`first_start`).
+  package static let defaultStreamLength = 10_000
+  package static let streamLengthRange = 100...10_000_000
+  package static let firstStartMessages = 1...1_000_000
   /// Messages and bytes in flight to Redis at once.
   package static let publishBatchMessages = 64
   package static let publishBatchBytes = 1024 * 1024
@@ -96,6 +101,7 @@ package enum Limits {
       && queueBytesRange.contains(defaultQueueBytes)
       && defaultQueueBytes >= leastQueueBytes(forMessageBytes: defaultMessageBytes)
       && queueBytesRange.upperBound >= leastQueueBytes(forMessageBytes: messageBytesRange.upperBound)
+      && streamLengthRange.contains(defaultStreamLength)
       && publishBatchBytes >= defaultMessageBytes
       && outboxBytes >= messageBytesRange.upperBound
       && queueBytesRange.lowerBound >= mappingAlignment
