@@ -1,4 +1,5 @@
 package import Bytes
+internal import Settings
 
 extension StreamFollower {
   /// The answer to `meta`.

@@ -1,5 +1,6 @@
 package import Bytes
 package import Message
+package import Settings
 package import System
 
 /// Follows the stream: decides what is taken as it comes, what is read from the stream, and what is lost. Owns no bytes and

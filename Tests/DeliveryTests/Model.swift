@@ -1,6 +1,7 @@
 import Bytes
 import Delivery
 import Message
+import Settings
 import System
 import TestSupport
 
