@@ -50,6 +50,8 @@ package enum Limits {
   /// Messages and bytes in flight to Redis at once.
   package static let publishBatchMessages = 64
   package static let publishBatchBytes = 1024 * 1024
+  /// The largest number of a message within its epoch: Lua counts in doubles, which know every whole number up to here.
+  package static let largestStreamNumber: UInt64 = 1 << 53
 
   /// RESP: nesting, elements in one frame, and the longest line (simple string, error, number).
   package static let respDepth = 32
