@@ -183,7 +183,7 @@ final class ModelDaemon {
     case .hold:
       guard heldSince == nil else { return true }
       let text = Array("\(message) \(position.map { "\($0.epoch.text):\($0.number):\($0.id.text)" } ?? "")".utf8)
-      _ = held.hold(text.span, since: follower.readings)
+      _ = held.hold(text.span, position, since: follower.readings)
     }
     return false
   }
@@ -212,7 +212,21 @@ final class ModelDaemon {
   private func lose(_ ruling: Ruling) {
     if ruling.isReset { append(.reset, ruling.before) }
     if ruling.lacksUnknown { append(.lostUnknown, ruling.before) }
-    if ruling.missing > 0 { append(.lost(ruling.missing), ruling.before) }
+    guard ruling.missing > 0, let epoch = ruling.before.epoch else { return }
+    var next = ruling.before.number - ruling.missing + 1
+    let last = ruling.before.number
+    func count(_ end: UInt64) {
+      guard end > next else { return }
+      append(.lost(end - next), StreamPlace(epoch: epoch, number: end - 1, id: ruling.before.id))
+    }
+    held.take(next...last, of: epoch) { text, position in
+      count(position.number)
+      next = position.number + 1
+      let message = Int(String(repairing: text).split(separator: " ")[0]) ?? 0
+      guard !isKnown(message) else { return }
+      append(.message(message), StreamPlace(epoch: epoch, number: position.number, id: ruling.before.id))
+    }
+    count(last + 1)
   }
 
   private func step(_ step: ReadingStep) {
