@@ -28,6 +28,9 @@ struct FollowerRandomTests {
       if daemon.isUp { daemon.inbox.append((what.message, what.position, false)) }
     }
     daemon.settle()
+    for _ in 0..<5 { send(redis.publish()) }
+    daemon.settle()
+    redis.slowest = redis.time
     for _ in 0..<Int.random(in: 10...300, using: &random) {
       switch Int.random(in: 0..<40, using: &random) {
       case 0..<12: for _ in 0..<Int.random(in: 1...3, using: &random) { send(redis.publish()) }
