@@ -44,7 +44,9 @@ struct FollowerRandomTests {
       case 34: daemon.die()
       case 35:
         // Sent again after an unknown outcome, and not seen by who looked: a second copy.
-        if weather.repeats, let entry = redis.entries.randomElement(using: &random) { send(redis.publish(entry.message)) }
+        if weather.repeats, let entry = redis.entries.randomElement(using: &random) {
+          send(redis.publish(entry.message))
+        }
       case 36:
         daemon.now = daemon.now + .milliseconds(700)
         if daemon.request == nil, let request = daemon.follower.due(at: daemon.now) { daemon.request = request }

@@ -202,10 +202,12 @@ final class ModelDaemon {
       if let next = follower.meta(epoch: redis.epoch, number: redis.epoch == nil ? nil : redis.number) { ask(next) }
     case .page(let id, let count):
       for entry in redis.page(from: id, count: count) {
-        let ruling = follower.entry(entry.place, isKnown: isKnown(entry.message),
+        let ruling = follower.entry(
+          entry.place, isKnown: isKnown(entry.message),
           isAnother: follower.isSeeking
             && window.hasAnother(
-              at: entry.place.id, than: Self.key(entry.message), fingerprint: UInt32(entry.message)))
+              at: entry.place.id, than: Self.key(entry.message), fingerprint: UInt32(entry.message))
+        )
         if ruling.verdict == .stop { break }
         lose(ruling)
         if ruling.verdict == .take, !isKnown(entry.message) { append(.message(entry.message), follower.place) }
