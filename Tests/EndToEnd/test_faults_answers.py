@@ -99,12 +99,12 @@ def test_a_redis_that_refuses_for_a_while_is_waited_for(make_link, row, transpor
     if row.met_by_probe:
         link.kick()
     else:
-        link.node.send("meanwhile")
+        link.meanwhile()
     link.said(HELD.format(row.error))
     assert link.redis()["state"] == "waiting"
     assert row.error in link.redis()["last_error"]
     if row.met_by_probe:
-        link.node.send("meanwhile")
+        link.meanwhile()
     assert link.waits("meanwhile")
     attempts = len(link.proxy.attempts)
     if row.hears:
@@ -138,7 +138,7 @@ def test_a_redis_that_is_loading_is_subscribed_to_and_waited_for(make_link):
     link.proxy.allow()
     link.said(HELD.format("LOADING"))
     assert link.redis()["state"] == "waiting"
-    link.node.send("meanwhile")
+    link.meanwhile()
     assert link.waits("meanwhile")
     link.server.publish({"from": "old", "text": "heard meanwhile"})
     link.arrives("heard meanwhile")
@@ -202,7 +202,7 @@ def test_a_demoted_master_is_left(make_link, transport):
     attempts = len(link.proxy.attempts)
     link.kick()
     link.said("Redis: .*READONLY.*; trying again")
-    link.node.send("meanwhile")
+    link.meanwhile()
     wait_until("it looks for the master more than once", lambda: len(link.proxy.attempts) >= attempts + 4)
     # A plain PUBLISH would be taken here, and reach nobody.
     assert link.waits("meanwhile")
@@ -218,7 +218,7 @@ def test_a_publisher_that_is_refused_as_read_only_drops_both_connections(make_li
     link.mark()
     for command in WORKING:
         link.proxy.answer(command, b"-READONLY You can't write against a read only replica.\r\n")
-    link.node.send("meanwhile")
+    link.meanwhile()
     link.said("Redis: .*READONLY.*; trying again")
     wait_until("both are new", lambda: len(link.proxy.attempts) >= 4)
     link.proxy.behave()
@@ -239,7 +239,7 @@ def test_an_error_before_any_command_is_taken_for_what_it_is(make_link):
         if not client["addr"].startswith("/"):
             keeper.client_kill_filter(_id=client["id"])
     link.said("Redis: .*max number of clients.*; trying again")
-    link.node.send("meanwhile")
+    link.meanwhile()
     keeper.config_set("maxclients", 1000)
     keeper.close()
     link.recovers()
@@ -251,7 +251,7 @@ def test_a_server_without_hello_is_spoken_to_in_the_old_protocol(make_link, tran
     link.flows("before")
     link.mark()
     link.kick()
-    link.node.send("meanwhile")
+    link.meanwhile()
     link.said("Redis closed the connection")
     link.recovers()
 
@@ -270,7 +270,7 @@ def test_a_user_with_too_few_rights_to_probe_is_served_all_the_same(make_link, r
     link.flows("with few rights")
     link.said(TOO_FEW_RIGHTS)
     link.kick()
-    link.node.send("meanwhile")
+    link.meanwhile()
     link.is_published("meanwhile")
     wait_until("ready", link.node.is_ready, pause=0.1)
     link.flows("after")
@@ -284,7 +284,7 @@ def test_a_user_who_may_not_publish_hears_all_the_same(make_link, redis_server):
     link = make_link(server=redis_server, login="bus:pass@", start=False)
     link.node.launch()
     wait_until("subscribed", lambda: redis_server.subscribers() == 2)
-    link.node.send("meanwhile")
+    link.meanwhile()
     link.said("NOPERM.*publish")
     wait_until("the status says so", lambda: "NOPERM" in (link.redis()["last_error"] or ""))
     assert link.redis()["state"] == "waiting"
@@ -320,7 +320,7 @@ def test_rights_that_are_taken_away_are_told_and_left_alone(make_link, redis_ser
     link.said(f"Redis: .*({told}).*{LATER}")
     wait_until("status", lambda: link.redis()["state"] == "waiting")
     attempts = len(link.proxy.attempts)
-    link.node.send("meanwhile")
+    link.meanwhile()
     assert stays_away(lambda: len(link.proxy.attempts) > attempts, seconds=2)
     assert len(link.node.outbox("new")) == 1
     assert "secret-pass" not in link.node.log + str(link.redis())
@@ -336,6 +336,6 @@ def test_a_quota_that_is_used_up_is_not_used_further(make_link, command):
     link.proxy.cut()
     link.said(f"Redis: .*max requests limit.*{LATER}")
     attempts = len(link.proxy.attempts)
-    link.node.send("meanwhile")
+    link.meanwhile()
     assert stays_away(lambda: len(link.proxy.attempts) > attempts, seconds=3)
     assert len(link.node.outbox("new")) == 1

@@ -103,7 +103,7 @@ def test_a_connection_that_ends_is_told_and_replaced(make_link, row, transport):
     link.flows("before")
     link.mark()
     row.provoke(link)
-    link.node.send("meanwhile")
+    link.meanwhile()
     says = row.says_tls if link.tls and row.says_tls else row.says
     link.said(says)
     if row.mend:
@@ -141,7 +141,7 @@ def test_a_slow_reader_cut_off_by_redis_hears_on(make_link):
             break
     else:
         pytest.fail("Redis never cut the reader off")
-    link.node.send("meanwhile")
+    link.meanwhile()
     link.node.send_signal(signal.SIGCONT)
     link.said(f"{CLOSED}|{BROKE}")
     link.recovers()
@@ -159,7 +159,7 @@ def test_a_name_that_does_not_resolve_is_told_and_tried_again(make_link, names):
     link.node.configure({"redis_url": f"redis://bus.test:{link.proxy.port}"})
     link.node.launch()
     assert "bus.test" in link.said(CANNOT)
-    link.node.send("meanwhile")
+    link.meanwhile()
     names.write("127.0.0.1 bus.test")
     link.recovers()
 

@@ -79,7 +79,7 @@ def test_what_is_not_resp_ends_the_connection_and_not_the_daemon(make_link, shar
         link.proxy.cut(CLOSE)
     else:
         assert link.proxy.say(MALFORMED[row], to_subscriber=place == "subscription") == 1
-    link.node.send("meanwhile")
+    link.meanwhile()
     link.said(f"{NOT_REDIS}|{FOREIGN}")
     link.recovers()
 
@@ -91,7 +91,7 @@ def test_an_error_of_two_whole_lines_puts_nothing_out_of_step(make_link, shared_
     link.proxy.answer("PUBLISH", b"-ERR one line\r\n:1 and another\r\n", times=1)
     link.node.send("first")
     link.said(f"{NOT_REDIS}|{OUT_OF_STEP}")
-    link.node.send("meanwhile")
+    link.meanwhile()
     link.recovers()
 
 
@@ -137,7 +137,7 @@ def test_what_contradicts_the_protocol_ends_the_connection_and_not_the_daemon(ma
         link.proxy.answer(place, data, times=1)
         if place != "PUBLISH":
             link.proxy.cut(CLOSE)
-    link.node.send("meanwhile")
+    link.meanwhile()
     link.said(OUT_OF_STEP)
     link.proxy.behave()
     link.recovers()
@@ -148,7 +148,7 @@ def test_a_reply_too_many_is_not_taken_for_the_next_one(make_link, shared_redis)
     link.mark()
     link.proxy.answer("PUBLISH", b":1\r\n", times=1, served=True)
     link.node.send("first")
-    link.node.send("meanwhile")
+    link.meanwhile()
     link.said(OUT_OF_STEP)
     link.recovers()
     link.is_published("first", "meanwhile")
@@ -159,7 +159,7 @@ def test_an_error_that_nobody_asked_for_is_told_in_its_own_words(make_link, shar
     link = make_link(server=shared_redis, scripted=True)
     link.mark()
     link.proxy.say(b"-ERR Protocol error: too big mbulk count string\r\n", to_subscriber, then=CLOSE)
-    link.node.send("meanwhile")
+    link.meanwhile()
     link.said("Redis: .*too big mbulk count.*; trying again")
     link.recovers()
 
@@ -214,7 +214,7 @@ def test_a_drop_while_it_subscribes_forgets_no_channel(make_link, shared_redis, 
     half = b">3\r\n$9\r\nsubscribe\r\n$13\r\nopenclaw-chat\r\n:1\r\n" if confirmed else b""
     link.proxy.answer("SUBSCRIBE", half, times=times, then=CLOSE)
     link.proxy.cut(CLOSE)
-    link.node.send("meanwhile")
+    link.meanwhile()
     link.recovers()
     # Both channels, each time.
     subscribed = [words[1:] for _, words in link.proxy.commands if words[0] == b"SUBSCRIBE"]

@@ -125,10 +125,10 @@ def goes_through(row, link):
     link.mark()
     row.provoke(link)
     if row.speaks:
-        link.node.send("meanwhile")
+        link.meanwhile()
     link.said(row.says, row.within)
     if not row.speaks:
-        link.node.send("meanwhile")
+        link.meanwhile()
     row.mend(link)
     link.recovers(row.back)
 
@@ -138,7 +138,7 @@ def is_patient(link):
     attempts = len(link.proxy.attempts)
     link.mark()
     link.proxy.set(down="hold")
-    link.node.send("meanwhile")
+    link.meanwhile()
     time.sleep(7)
     link.proxy.set(down="pass")
     link.is_published("meanwhile")
@@ -203,7 +203,7 @@ def is_left_alone(row, link, certificates):
         row.provoke(link)
     link.said(row.says)
     last = link.proxy.attempts[-1]
-    link.node.send("meanwhile")
+    link.meanwhile()
     if row.tls:
         link.server.serve(certificates.server("good"))
     else:
@@ -241,10 +241,10 @@ HOLES = [
 def vanishes(hole, link):
     link.mark()
     if hole.speaks:
-        link.node.send("meanwhile")
+        link.meanwhile()
     link.said(hole.says, hole.within)
     if not hole.speaks:
-        link.node.send("meanwhile")
+        link.meanwhile()
     # Nobody at the door either, and not refused.
     link.said(f"{CANNOT[:-14]}.*no answer.*; trying again")
 
