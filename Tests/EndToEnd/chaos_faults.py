@@ -1,7 +1,7 @@
-"""The faults of the chaos. A lane is a list of faults, shuffled, which strike one after the other; lanes run side by side.
+"""The faults of the chaos. A lane is a list of faults, shuffled, that strike one after the other; lanes go side by side.
 
-A fault that finds nothing to strike (no connection to cut, a server that is away) is tried again until it does: only what
-has struck is counted.
+A fault that finds nothing to strike (no connection to cut, a server that is away) is tried again until it does: only
+what has struck is counted.
 """
 
 import signal

@@ -121,7 +121,8 @@ def largest(node):
 def test_a_message_of_exactly_the_limit_passes_everywhere_and_one_byte_more_is_refused(make_node, redis_server, bus):
     config = {"max_message_bytes": 10_000}
     if bus == "redis without scripts":
-        redis_server.client().execute_command("ACL", "SETUSER", "bus", "on", ">pass", "~*", "&*", "+@all", "-eval", "-evalsha")
+        rights = ("~*", "&*", "+@all", "-eval", "-evalsha")
+        redis_server.client().execute_command("ACL", "SETUSER", "bus", "on", ">pass", *rights)
         config["redis_url"] = f"redis://bus:pass@127.0.0.1:{redis_server.port}"
     elif bus == "redis":
         config["redis_url"] = redis_server.url
@@ -166,7 +167,8 @@ def test_a_message_too_large_for_a_receiver_is_a_counted_loss_where_it_stood(mak
 
 def test_a_message_that_this_redis_never_takes_ends_in_failed_and_blocks_nothing(make_node, redis_server):
     redis_server.client().config_set("proto-max-bulk-len", MEGABYTE)
-    node = make_node("ada", {"redis_url": redis_server.url, "max_message_bytes": 2 * MEGABYTE, "queue_bytes": 64 * MEGABYTE})
+    sizes = {"max_message_bytes": 2 * MEGABYTE, "queue_bytes": 64 * MEGABYTE}
+    node = make_node("ada", {"redis_url": redis_server.url, **sizes})
     promise = Promise(redis_server, node)
     node.send("before")
     with_failure = node.clawsend("ada", "-", stdin=b"x" * (MEGABYTE + MEGABYTE // 2))
@@ -188,7 +190,8 @@ local epoch = redis.call('HGET', KEYS[2], 'epoch')
 local number = tonumber(redis.call('HGET', KEYS[2], 'seq') or '0')
 for i = 1, tonumber(ARGV[1]) do
   number = number + 1
-  local text = '{"from":"eve","text":"' .. i .. ' ' .. ARGV[2] .. '","ts":1.5,"id":"' .. string.format('01M85BHE%018d', i) .. '"}'
+  local id = string.format('01M85BHE%018d', i)
+  local text = '{"from":"eve","text":"' .. i .. ' ' .. ARGV[2] .. '","ts":1.5,"id":"' .. id .. '"}'
   redis.call('XADD', KEYS[1], '*', 'm', text, 'e', epoch, 's', string.format('%.0f', number))
 end
 redis.call('HSET', KEYS[2], 'seq', string.format('%.0f', number))

@@ -125,19 +125,21 @@ def test_a_link_that_drops_again_and_again_is_not_taken_for_healthy(make_link):
     # Each time both connections, and not one more: nothing was hurried.
     assert len(link.proxy.attempts) == attempts + 4 * 2
     link.flows("after")
+    link.keeps_its_promise()
 
 
 def test_a_slow_reader_cut_off_by_redis_hears_on(make_link):
-    link = make_link(options=["--client-output-buffer-limit", "pubsub 256kb 128kb 1"])
+    options = ["--client-output-buffer-limit", "pubsub 256kb 128kb 1"]
+    link = make_link(options=options, config={"queue_bytes": 1 << 27})
     link.flows("before")
     link.mark()
     link.node.send_signal(signal.SIGSTOP)
     sent = [f"{number} {LONG}" for number in range(20000)]
     publisher = link.server.client()
-    # Through the buffers of four sockets, until Redis has had enough. The witness alone is left then.
+    # Through the buffers of four sockets, until Redis has had enough. The witness and the peer are left then.
     for text in sent:
         link.witness.heard()
-        if publisher.publish(CHANNEL, json.dumps({"from": "old", "text": text})) == 1:
+        if publisher.publish(CHANNEL, json.dumps({"from": "old", "text": text})) == 2:
             break
     else:
         pytest.fail("Redis never cut the reader off")

@@ -1,63 +1,13 @@
-"""What befalls the stream itself: it is trimmed, deleted, set back, forged, forbidden, full. Nothing of it is silent, and
-nothing comes twice."""
+"""What befalls the stream itself: it is trimmed, deleted, emptied, set back. Nothing of it is silent, and nothing comes twice."""
 
-import json
 import signal
 
 import pytest
 
-from bus import CHANNEL, stays_away, wait_until
-from faults_promise import META, STREAM, Promise, whole_queue
+from bus import wait_until
+from faults_promise import META, STREAM, Promise
 from faults_proxy import CLOSE
-
-
-def told(node):
-    """What the queue tells, in its order: texts, and losses as (reason, count)."""
-    return [(entry["reason"], entry["lost"]) if "lost" in entry else entry["text"] for entry in whole_queue(node)]
-
-
-def leave(link):
-    """The daemon is away: nobody listens at its door."""
-    link.proxy.refuse()
-    link.proxy.cut(CLOSE)
-    wait_until("it is away", lambda: not link.node.is_ready())
-
-
-def come_back(link):
-    link.mark()
-    link.proxy.allow()
-    link.node.send_signal(signal.SIGHUP)
-    link.connected(30)
-
-
-def send_on_the_other_side(link, *texts):
-    for text in texts:
-        link.peer.send(text)
-    wait_until("they are published", lambda: not link.peer.outbox("new"))
-
-
-def is_quiet(link):
-    """Whatever was heard, it leads to no endless catching up: at most one a second, and soon none."""
-    def ranges():
-        statistics = link.server.client().info("commandstats")
-        return sum(statistics.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("xrange", "xrevrange", "hmget"))
-
-    before = ranges()
-    assert stays_away(lambda: ranges() > before + 30, seconds=3), "it reads the stream again and again"
-
-
-def store(server, message, number=None, published=True):
-    """Stores and publishes as another program might that speaks our protocol; gives the payload."""
-    client = server.client()
-    epoch = client.hget(META, "epoch").decode()
-    number = number or client.hincrby(META, "seq", 1)
-    text = json.dumps(message)
-    entry = client.xadd(STREAM, {"m": text, "e": epoch, "s": number}).decode()
-    payload = f'{text[:-1]}, "bus":"{epoch}:{number}:{entry}"}}'
-    if published:
-        client.publish(CHANNEL, payload)
-    return payload
-
+from faults_stream import come_back, is_quiet, leave, send_on_the_other_side, told
 
 # Where nobody missed anything
 
@@ -95,9 +45,7 @@ def test_a_meta_hash_that_is_deleted_repeats_nothing(make_link, away):
     link.meanwhile()
     if away:
         come_back(link)
-    # It is a new epoch: what went by between the two cannot be known.
-    for name in (link.node.name, link.peer.name):
-        link.promise.losses[name] = [("reset", 0)]
+    # It is a new epoch; but the stream has its entry at which each of them stands, and all behind it: nothing is lost.
     link.flows("after")
     link.keeps_its_promise()
     is_quiet(link)
@@ -250,177 +198,3 @@ def test_a_failover_to_a_replica_that_lags_repeats_nothing(make_redis, make_node
         node.start()
         node.send("after the start")
     promise.kept()
-
-
-# Positions that are not Redis's own
-
-
-def test_an_echo_of_a_published_message_is_not_delivered_again(make_link):
-    link = make_link()
-    link.flows("before")
-    listener = link.server.client().pubsub(ignore_subscribe_messages=True)
-    listener.subscribe(CHANNEL)
-    listener.get_message(timeout=10)
-    link.peer.send("to be echoed")
-    payload = wait_until("it is published", listener.get_message)["data"]
-    assert b'"bus":"' in payload
-    for _ in range(50):
-        link.server.publish(payload)
-    link.meanwhile()
-    link.flows("after")
-    for _ in range(50):
-        link.server.publish(payload)
-    link.keeps_its_promise()
-    is_quiet(link)
-
-
-FORGED = {
-    "the next number, far ahead in the stream": lambda epoch, number: f"{epoch}:{number + 1}:99999999999999-0",
-    "a number far ahead": lambda epoch, number: f"{epoch}:{number + 1000}:99999999999999-7",
-    "the greatest number": lambda epoch, number: f"{epoch}:18446744073709551615:18446744073709551615-18446744073709551615",
-    "another epoch": lambda epoch, number: f"{'0' * 32}:1:1-1",
-    "a number long past": lambda epoch, number: f"{epoch}:1:1-1",
-    "nonsense": lambda epoch, number: "nonsense",
-    "numbers that are none": lambda epoch, number: f"{epoch}:-1:+5-0x1",
-}
-
-
-@pytest.mark.parametrize("kind", FORGED)
-def test_a_forged_position_neither_hides_nor_repeats_what_is_in_the_stream(make_link, kind):
-    link = make_link()
-    link.flows("before")
-    epoch, number = link.server.client().hmget(META, "epoch", "seq")
-    position = FORGED[kind](epoch.decode(), int(number))
-    for count in range(3):
-        forged = {"from": "mallory", "text": f"forged {count}", "id": f"01M85BHE56HYV4JR00DQW0RK9{count}", "bus": position}
-        link.server.publish(forged)
-        link.meanwhile()
-    link.flows("after")
-    link.keeps_its_promise()
-    for node in (link.node, link.peer):
-        node.restart()
-    link.flows("after the start")
-    link.keeps_its_promise()
-    is_quiet(link)
-
-
-def test_a_message_with_a_known_id_and_other_bytes_is_delivered_and_logged(make_link):
-    link = make_link()
-    link.flows("before")
-    identifier = link.peer.send("the first of its id")
-    link.arrives("the first of its id")
-    link.mark()
-    store(link.server, {"from": "eve", "text": "the second of its id", "ts": 1.0, "id": identifier})
-    link.arrives("the second of its id")
-    assert identifier in link.news
-    link.flows("after")
-    for node in (link.node, link.peer):
-        texts = [entry for entry in told(node) if "of its id" in entry]
-        assert texts == ["the first of its id", "the second of its id"]
-
-
-def test_what_another_program_stores_without_publishing_is_found_with_the_next_message(make_link):
-    link = make_link()
-    link.flows("before")
-    store(link.server, {"from": "eve", "text": "stored alone", "ts": 1.0, "id": "01M85BHE56HYV4JR00DQW0RK9Z"}, published=False)
-    link.peer.send("the next")
-    link.arrives("stored alone", "the next")
-    link.keeps_its_promise()
-
-
-SPOILT = {
-    "no JSON": {"m": "not json"},
-    "no message": {"x": "y"},
-    "not an object": {"m": "[1]"},
-    "not UTF-8": {"m": b'{"from":"a","text":"\xff"}'},
-    "no sender": {"m": '{"text": "from nobody"}'},
-}
-
-
-@pytest.mark.parametrize("kind", SPOILT)
-def test_an_entry_that_is_no_message_is_counted_where_it_stood(make_link, kind):
-    link = make_link()
-    link.flows("before")
-    leave(link)
-    send_on_the_other_side(link, "before it")
-    client = link.server.client()
-    number = client.hincrby(META, "seq", 1)
-    client.xadd(STREAM, {**SPOILT[kind], "e": client.hget(META, "epoch"), "s": number})
-    link.peer.send("after it")
-    come_back(link)
-    for node in (link.node, link.peer):
-        wait_until("it is passed", lambda: told(node)[-1] == "after it")
-        assert told(node)[-3:] == ["before it", ("invalid", 1), "after it"]
-    is_quiet(link)
-
-
-# Rights
-
-
-def test_without_the_right_to_scripts_everything_is_stored_and_arrives(make_link, redis_server):
-    redis_server.client().execute_command(
-        "ACL", "SETUSER", "bus", "on", ">pass", "~*", "&*", "+@all", "-eval", "-evalsha", "-script"
-    )
-    link = make_link(server=redis_server, login="bus:pass@")
-    link.flows("before")
-    link.said("script|EVAL")
-    for number in range(20):
-        link.node.send(f"without a script {number}")
-        link.peer.send(f"with a script {number}")
-    link.keeps_its_promise()
-    link.node.stop(signal.SIGKILL)
-    link.node.send("while it was dead")
-    link.node.start()
-    link.mark()
-    link.kick()
-    link.meanwhile()
-    link.recovers()
-
-
-def test_a_message_that_may_be_stored_and_not_published_arrives_everywhere(make_link, redis_server):
-    redis_server.client().execute_command("ACL", "SETUSER", "bus", "on", ">pass", "~*", "&*", "+@all", "-publish")
-    link = make_link(server=redis_server, login="bus:pass@", start=False)
-    link.node.launch()
-    wait_until("subscribed", lambda: redis_server.subscribers() == 3)
-    link.node.send("stored, not published")
-    link.said("NOPERM|permission")
-    link.arrives("stored, not published")
-    # The other side hears of it with the next message.
-    link.peer.send("published")
-    link.arrives("published")
-    link.keeps_its_promise()
-    assert not link.node.outbox("failed")
-
-
-# Memory
-
-
-def test_a_redis_without_memory_is_waited_for(make_link):
-    link = make_link()
-    link.flows("before")
-    link.server.client().config_set("maxmemory", 1)
-    link.meanwhile()
-    link.said("OOM")
-    assert link.waits("meanwhile")
-    link.server.client().config_set("maxmemory", 0)
-    link.flows("after")
-    link.keeps_its_promise()
-
-
-def test_a_stream_that_fills_the_memory_is_trimmed_by_a_quarter(make_link):
-    link = make_link(config={"queue_bytes": 64 * 1024 * 1024})
-    link.flows("before")
-    client = link.server.client()
-    for number in range(800):
-        store(link.server, {"from": "eve", "text": f"{number} " + "x" * 4000, "ts": 1.0})
-    link.arrives("799 " + "x" * 4000)
-    length = client.xlen(STREAM)
-    client.config_set("maxmemory", client.info("memory")["used_memory"] - 10_000)
-    link.meanwhile()
-    link.said("trim")
-    # Nobody had to mend anything.
-    link.is_published("meanwhile", patience=60)
-    assert client.xlen(STREAM) <= length * 3 // 4 + 110
-    client.config_set("maxmemory", 0)
-    link.flows("after")
-    link.keeps_its_promise()
