@@ -200,7 +200,9 @@ final class Receiver: TimerHandler {
     }
     do throws(MessageFault) {
       let examined = try intake.examine(object, place: entry.id)
-      guard let ruling = rule(place, isKnown: examined.knowledge == .known) else { return false }
+      // Of one that was too large the queue kept only where it stood.
+      let isKnown = examined.knowledge == .known || intake.isTooLarge(object.count) && intake.knows(entry.id)
+      guard let ruling = rule(place, isKnown: isKnown) else { return false }
       if ruling.verdict == .take {
         nameStream(ruling.before)
         take(object, examined)

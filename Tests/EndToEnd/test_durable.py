@@ -111,7 +111,7 @@ def largest(node):
     low, high = 0, 20_000
     while low < high:
         middle = (low + high + 1) // 2
-        done = node.clawsend("--silent", "ada", "-", stdin=b"x" * middle)
+        done = node.clawsend("ada", "-", stdin=b"x" * middle)
         assert done.returncode in (0, 65), done
         low, high = (middle, high) if done.returncode == 0 else (low, middle - 1)
     return low
@@ -134,7 +134,7 @@ def test_a_message_of_exactly_the_limit_passes_everywhere_and_one_byte_more_is_r
         others[1].stop()
     node.send("x" * longest)
     done = node.clawsend("ada", "-", stdin=b"x" * (longest + 1))
-    assert done.returncode == 65 and b"max_message_bytes" in done.stderr
+    assert done.returncode == 65 and b"10000" in done.stderr
     if others:
         others[1].start()
     for one in (node, *others):
@@ -241,7 +241,7 @@ def test_a_hundred_thousand_messages_are_caught_up_with_once_though_killed_on_th
         assert redis["state"] == "catching_up", redis
         assert 0 < redis["catch_up"]["done"] < redis["catch_up"]["total"], redis
         text = link.node.clawq("status").stdout.decode()
-        assert "catching up" in text and "100," in text, text
+        assert re.search("catching up: [0-9,]+ of about [0-9,]+", text), text
         link.said("catching up")
         link.node.send("while it catches up")
         assert own_memory(link.node) < 64 * MEGABYTE

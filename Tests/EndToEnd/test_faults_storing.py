@@ -3,6 +3,7 @@
 import signal
 
 from bus import wait_until
+from faults_promise import STREAM
 from faults_stream import store
 
 # Rights
