@@ -86,14 +86,17 @@ let package = Package(
     library("RedisLink", ["Network", "EventLoop", "RESP", "System", "Bytes"]),
     library("Settings", ["JSON", "Message", "System", "Bytes"]),
     library("Inbox", ["Ring", "Message", "System", "Bytes"]),
+    library("Delivery", ["Settings", "Message", "System", "Bytes"]),
     library("Terminal", ["Inbox", "Outbox", "Ring", "Settings", "Message", "System", "Bytes"]),
     library(
       "Daemon",
-      ["RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "Settings", "System", "Bytes"]),
+      [
+        "Delivery", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "Settings", "System", "Bytes",
+      ]),
     program(
       "clawd",
       [
-        "Daemon", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings",
+        "Daemon", "Delivery", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings",
         "System", "Bytes", "CStartup",
       ],
       staticRuntime),
@@ -116,6 +119,7 @@ let package = Package(
     tests("OutboxTests", ["Outbox", "System", "Bytes"]),
     tests("EventLoopTests", ["EventLoop", "System", "Bytes"]),
     tests("NetworkTests", ["Network", "COpenSSL", "EventLoop", "System", "Bytes"]),
+    tests("DeliveryTests", ["Delivery", "Settings", "Message", "System", "Bytes"]),
     tests("RedisLinkTests", ["RedisLink", "Network", "EventLoop", "RESP", "System", "Bytes"]),
     tests("SettingsTests", ["Settings", "JSON", "Message", "System", "Bytes"]),
     tests("InboxTests", ["Inbox", "Ring", "Message", "JSON", "System", "Bytes"]),

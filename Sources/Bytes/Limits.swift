@@ -42,9 +42,16 @@ package enum Limits {
   package static let outboxStrangeNameBytes = 128
   /// Names of waiting messages held in memory before the folder is listed anew instead.
   package static let outboxNames = 4 * outboxMessages
+  /// Messages: how many the stream in Redis keeps, by default (`stream_max_length`; Upstash's free database is small),
+  /// the range it may be set to, and how far back a first start may begin (`first_start`).
+  package static let defaultStreamLength = 10_000
+  package static let streamLengthRange = 100...10_000_000
+  package static let firstStartMessages = 1...1_000_000
   /// Messages and bytes in flight to Redis at once.
   package static let publishBatchMessages = 64
   package static let publishBatchBytes = 1024 * 1024
+  /// The largest number of a message within its epoch: Lua counts in doubles, which know every whole number up to here.
+  package static let largestStreamNumber: UInt64 = 1 << 53
 
   /// RESP: nesting, elements in one frame, and the longest line (simple string, error, number).
   package static let respDepth = 32
@@ -54,6 +61,10 @@ package enum Limits {
   /// is still read whole and counted as too large. A frame (a page of the stream) holds several.
   package static let respBulkBytes = messageBytesRange.upperBound + receivedSlack
   package static let respFrameBytes = 64 * 1024 * 1024
+  /// The fewest entries of the stream that are asked for at once: so many of the largest fit into a frame.
+  package static let streamPageAtLeast = 8
+  /// Live messages that are held back while the stream is read.
+  package static let heldBytes = 1024 * 1024
   /// RESP: a longer bulk string, up to the longest that Redis sends (`proto-max-bulk-len`), is skipped and not kept.
   package static let respSkippedBytes = 512 * 1024 * 1024
 
@@ -92,11 +103,12 @@ package enum Limits {
       && queueBytesRange.contains(defaultQueueBytes)
       && defaultQueueBytes >= leastQueueBytes(forMessageBytes: defaultMessageBytes)
       && queueBytesRange.upperBound >= leastQueueBytes(forMessageBytes: messageBytesRange.upperBound)
+      && streamLengthRange.contains(defaultStreamLength)
       && publishBatchBytes >= defaultMessageBytes
       && outboxBytes >= messageBytesRange.upperBound
       && queueBytesRange.lowerBound >= mappingAlignment
       && respBulkBytes >= messageBytesRange.upperBound + receivedSlack
-      && respFrameBytes >= 2 * respBulkBytes
+      && respFrameBytes >= streamPageAtLeast * (respBulkBytes + 512)
       && respSkippedBytes >= respBulkBytes
       // A record of TLS 1.3 holds at most 2^14 bytes and adds 5 + 1 + 16; one of TLS 1.2 as many.
       && tlsRecordOverhead >= (tlsWriteBytes / (1 << 14) + 1) * 128

@@ -225,3 +225,9 @@ int copenssl_use_key(SSL_CTX *context, const char *path) {
   SSL_CTX_set_default_passwd_cb_userdata(context, NULL);
   return result == 1 ? 1 : asked ? -1 : 0;
 }
+
+// MARK: digests
+
+int copenssl_sha1(const unsigned char *bytes, size_t count, unsigned char *digest) {
+  return EVP_Digest(bytes, count, digest, NULL, EVP_sha1(), NULL);
+}

@@ -8,8 +8,7 @@ package struct BusPosition: Equatable, BitwiseCopyable, Sendable {
   package let number: UInt64
   package let id: StreamID
 
-  /// Lua counts in doubles, which know every whole number up to here.
-  package static let largestNumber: UInt64 = 1 << 53
+  package static let largestNumber = Limits.largestStreamNumber
 
   package init(epoch: StreamEpoch, number: UInt64, id: StreamID) {
     self.epoch = epoch

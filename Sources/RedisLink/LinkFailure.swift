@@ -67,6 +67,12 @@ package enum LinkFailure: Error, Equatable, Sendable, CustomStringConvertible {
     String(decoding: text.utf8.filter { !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }, as: UTF8.self)
   }
 
+  /// Whether Redis sent more in one answer than we take: a page of the stream must be asked for in smaller pieces.
+  package var isTooLargeAnswer: Bool {
+    guard case .malformed(let fault, nil) = self else { return false }
+    return fault.reason == .frameTooLong || fault.reason == .tooManyElements
+  }
+
   /// Whether it will not go away unless somebody does something.
   package var needsPerson: Bool { leastDelay > 0 }
 

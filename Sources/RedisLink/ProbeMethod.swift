@@ -28,18 +28,6 @@ package enum ProbeMethod: Int, Comparable, BitwiseCopyable, Sendable, CaseIterab
   }
 }
 
-/// The names that a bus has in Redis beside its channel. The braces keep them in one slot of a cluster
-/// (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags).
-package struct BusNames: Sendable {
-  package let channel: String
-  /// A hash: `epoch` and `seq` of the stream, and `probes`, how often somebody probed.
-  package var meta: String { "{\(channel)}:meta" }
-  /// Where probes are published; only daemons listen.
-  package var probe: String { "{\(channel)}:probe" }
-
-  package init(channel: String) { self.channel = channel }
-}
-
 /// Writes probes.
 enum Probe {
   /// Writes first, because a demoted master refuses that and nothing else; reads where the stream is, so that whoever hears
@@ -53,18 +41,18 @@ enum Probe {
     redis.call('PUBLISH', ARGV[1], mark)
     return mark
     """
-  /// Upstash locks the whole database for the time of a script that does not begin with it.
-  private static let mark: StaticString = "#!lua flags=allow-key-locking\n"
+  /// What a probe without the script says of the stream: nothing.
+  private static let unknownMark: StaticString = "-"
 
   static func write(_ method: ProbeMethod, _ names: BusNames, into output: inout ByteBuffer) {
     switch method {
-    case .markedScript: eval(mark, names, into: &output)
+    case .markedScript: eval(LuaScript.mark, names, into: &output)
     case .script: eval("", names, into: &output)
     case .publish:
       RESPWriter.begin(3, into: &output)
       RESPWriter.bulk("PUBLISH", into: &output)
       RESPWriter.bulk(utf8: names.probe, into: &output)
-      RESPWriter.bulk(":", into: &output)
+      RESPWriter.bulk(unknownMark, into: &output)
     case .ping: ping(into: &output)
     }
   }

@@ -21,6 +21,10 @@ package enum RedisErrorKind: Equatable, BitwiseCopyable, Sendable {
   case tooManyClients
   /// A paid quota is used up, and every attempt costs more of it: back off for long.
   case requestLimit
+  /// The message is longer than this server ever takes. It may close the connection behind this.
+  case tooLarge
+  /// The server has forgotten the script, or never knew it: send its text.
+  case noScript
   case other
 
   /// What it leads to where it answers a command of an open connection.
@@ -35,7 +39,7 @@ package enum RedisErrorKind: Equatable, BitwiseCopyable, Sendable {
 
   package var reaction: Reaction {
     switch self {
-    case .permission, .noHello, .other: .refuse
+    case .permission, .noHello, .tooLarge, .noScript, .other: .refuse
     case .notReady, .storage: .hold
     case .authentication, .configuration, .readOnly, .tooManyClients, .requestLimit: .drop
     }
@@ -53,8 +57,11 @@ package enum RedisErrorKind: Equatable, BitwiseCopyable, Sendable {
   }
 
   /// The kind of an error reply.
-  package init(of frame: borrowing RESPFrame) {
-    let text = RedisErrorText.cause(RedisErrorText.withoutArguments(frame.text(frame.root)))
+  package init(of frame: borrowing RESPFrame) { self.init(text: frame.text(frame.root)) }
+
+  /// The kind of an error by its text.
+  init(text: borrowing Span<UInt8>) {
+    let text = RedisErrorText.cause(RedisErrorText.withoutArguments(text))
     for row in Self.table where row.matches(text) {
       self = row.kind
       return
@@ -100,6 +107,7 @@ extension RedisErrorKind {
     code("OOM", .storage),
     code("NOREPLICAS", .storage),
     code("MISCONF", .storage),
+    code("NOSCRIPT", .noScript),
     // The quotes differ between versions and between servers.
     phrase("unknown command 'hello'", .noHello),
     phrase("unknown command `hello`", .noHello),
@@ -107,6 +115,7 @@ extension RedisErrorKind {
     phrase("unknown command hello", .noHello),
     // A script's command that the ACL forbids.
     phrase("user executing the script can't", .permission),
+    phrase("acl failure in script", .permission),
     // AUTH before Redis 6, and AUTH where the server has no password.
     phrase("invalid password", .authentication),
     phrase("without any password configured", .authentication),
@@ -118,6 +127,13 @@ extension RedisErrorKind {
     // Upstash, today's and the older wording.
     phrase("max requests limit", .requestLimit),
     phrase("max daily request limit", .requestLimit),
+    // Longer than `proto-max-bulk-len`, before it is read whole and after; and what Upstash takes in one command.
+    phrase("invalid bulk length", .tooLarge),
+    phrase("string exceeds maximum allowed size", .tooLarge),
+    phrase("max request size", .tooLarge),
+    // Upstash: the stream as a whole, and the database.
+    phrase("max single record size", .storage),
+    phrase("db capacity quota", .storage),
   ]
 }
 
@@ -133,6 +149,8 @@ extension RedisErrorKind: CustomStringConvertible {
     case .storage: "Redis refuses to store"
     case .tooManyClients: "Redis has too many clients"
     case .requestLimit: "the limit of requests is used up"
+    case .tooLarge: "the message is longer than Redis takes"
+    case .noScript: "Redis does not know the script"
     case .other: "Redis answered an error"
     }
   }

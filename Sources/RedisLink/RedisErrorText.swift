@@ -9,7 +9,11 @@ package enum RedisErrorText {
   /// The error's text for a log or the status page: one line, at most 200 bytes, without the arguments that Redis
   /// repeats after an unknown command, and not at all where it repeats `secret`.
   package static func shown(_ frame: borrowing RESPFrame, hiding secret: String? = nil) -> String {
-    let text = withoutArguments(frame.text(frame.root))
+    shown(frame.text(frame.root), hiding: secret)
+  }
+
+  static func shown(_ text: borrowing Span<UInt8>, hiding secret: String?) -> String {
+    let text = withoutArguments(text)
     if let secret, !secret.isEmpty, contains(text, Array(secret.utf8)) {
       return "(the server's text repeats a password and is withheld)"
     }
@@ -32,17 +36,30 @@ package enum RedisErrorText {
   /// Before Redis 7 what a script's command was refused with comes wrapped, and the last part is the cause:
   ///
   ///     ERR Error running script (call to f_<sha1>): @user_script:<line>: @user_script: <line>: -READONLY You can't …
+  ///     @user_script: <line>: -READONLY You can't …                               to the script itself, from `pcall`
   @_lifetime(copy text)
   static func cause(_ text: Span<UInt8>) -> Span<UInt8> {
-    guard find(scriptFailed, in: text) != nil else { return text }
+    guard find(scriptFailed, in: text) != nil || matches(text, at: 0, inScript) else { return text }
     var start = 0
     for index in 0..<text.count where matches(text, at: index, causeFollows) { start = index + causeFollows.count }
     return text.extracting(start..<text.count)
   }
 
   private static let scriptFailed = Array("error running script (call to ".utf8)
+  private static let inScript = Array("@user_script: ".utf8)
   private static let causeFollows = Array(": -".utf8)
   private static let argumentsFollow = Array("with args beginning with".utf8)
+
+  /// Whether an error of `kind` that answers EVALSHA or EVAL says that this server or user has no such command. An error
+  /// from inside a script names another one.
+  static func deniesScripts(_ text: borrowing Span<UInt8>, _ kind: RedisErrorKind) -> Bool {
+    let text = withoutArguments(text)
+    return kind == .permission ? contains(text, named) : contains(text, unknownCommand) && contains(text, eval)
+  }
+
+  private static let unknownCommand = Array("unknown command".utf8)
+  private static let eval = Array("eval".utf8)
+  private static let named = Array("'eval".utf8)
 
   /// Whether the first word of `text` is `word`, in any case.
   static func firstWord(of text: borrowing Span<UInt8>, is word: [UInt8]) -> Bool {

@@ -12,6 +12,8 @@ package enum RedisFault: Error, Equatable, BitwiseCopyable, Sendable {
     case badHello
     /// A message or confirmation without the members it must have.
     case badPush
+    /// An answer about the stream that has not the shape that it must have.
+    case badAnswer
     /// A subscription that we want was ended by the server.
     case unsubscribed
   }
@@ -29,6 +31,7 @@ extension RedisFault: CustomStringConvertible {
     case .violation(.unexpectedReply): "Redis sent a reply that nothing asked for"
     case .violation(.badHello): "Redis answered HELLO without a known protocol"
     case .violation(.badPush): "Redis sent a message that is not whole"
+    case .violation(.badAnswer): "Redis sent an answer about the stream that is none"
     case .violation(.unsubscribed): "Redis ended the subscription"
     }
   }

@@ -15,10 +15,25 @@ package protocol RedisLinkHandler: AnyObject {
   func received(_ payload: borrowing Span<UInt8>)
   /// A message of the channel that was too long to be kept; the link goes on behind it.
   func receivedOversized(_ byteCount: Int)
-  /// Redis has the message that `publish` was given this token for.
-  func published(_ token: UInt64)
-  /// Redis refused that message. Where its kind's reaction is to hold or to drop, `linkHeld` or `linkDown` follows.
-  func refused(_ token: UInt64, _ kind: RedisErrorKind, text: String)
+  /// What a probe says of the stream: "<epoch>:<number>", each part empty where there is none; "-" where whoever probed
+  /// may not ask. The bytes are the connection's and gone afterwards.
+  func heardMark(_ mark: borrowing Span<UInt8>)
+  /// Redis has answered for the batch: an outcome for each object, in order. Where one was refused and its kind's reaction
+  /// is to hold or to drop, `linkHeld` or `linkDown` follows. The batch is empty afterwards.
+  func published(_ outcomes: [PublishOutcome])
+  /// Redis refused the batch; nothing of it was stored. As above, `linkHeld` or `linkDown` may follow.
+  func publishRefused(_ kind: RedisErrorKind, text: String)
+  /// This server permits no scripts, as it says with `text`: messages are stored without epoch and number. Said once, until a
+  /// script was permitted again.
+  func linkStoresWithoutScript(because text: String)
+  /// The answers to `fetch`, in the order of the requests.
+  func fetched(meta: StreamMeta)
+  /// A page; the request is `page` or `newest`. The bytes are the connection's and gone afterwards.
+  func fetched(page: borrowing StreamPage, for request: StreamRequest)
+  /// A number; the request is `length` or `trim`.
+  func fetched(count: UInt64, for request: StreamRequest)
+  /// Redis refused a request. As above, `linkHeld` or `linkDown` may follow.
+  func fetchRefused(_ request: StreamRequest, _ kind: RedisErrorKind, text: String)
 }
 
 /// Where the server is, who we are to it, and what we listen to.
@@ -26,13 +41,18 @@ package struct RedisTarget: Sendable {
   package let endpoint: Endpoint
   package let login: RedisLogin
   package let channel: String
+  /// How many messages the stream keeps, at least 1 (`stream_max_length`).
+  package let streamMaxLength: Int
   /// Whether the transport is TLS: for what is said of faults.
   package let isEncrypted: Bool
 
-  package init(endpoint: Endpoint, login: RedisLogin, channel: String, isEncrypted: Bool = false) {
+  package init(
+    endpoint: Endpoint, login: RedisLogin, channel: String, streamMaxLength: Int, isEncrypted: Bool = false
+  ) {
     self.endpoint = endpoint
     self.login = login
     self.channel = channel
+    self.streamMaxLength = streamMaxLength
     self.isEncrypted = isEncrypted
   }
 }

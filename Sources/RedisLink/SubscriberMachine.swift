@@ -23,8 +23,8 @@ package struct SubscriberMachine: ~Copyable {
     case message(payload: Range<Int>)
     /// A message of the bus, too long to be kept; it had so many bytes.
     case oversized(byteCount: Int)
-    /// Somebody's probe.
-    case probe
+    /// Somebody's probe; `mark` are the bytes of what it says of the stream, relative to the frame's first.
+    case probe(mark: Range<Int>)
     /// The answer to `ping`.
     case pong
     /// Close the connection.
@@ -121,7 +121,7 @@ package struct SubscriberMachine: ~Copyable {
       return .failed(.violation(.badPush))
     }
     guard let channel = channel(frame.text(frame[2])) else { return .none }
-    if channel == Self.probes { return .probe }
+    if channel == Self.probes { return .probe(mark: frame[3].payload) }
     guard frame[3].kind.isString else { return .oversized(byteCount: Int(frame[3].integer)) }
     return .message(payload: frame[3].payload)
   }

@@ -109,3 +109,18 @@ enum RecordLayout {
     Int(truncatingIfNeeded: capacity) / Limits.queueMessagesAtLeast
   }
 }
+
+/// Where everything stands in the payload of a position record that says which stream it is of. Words as above.
+///
+///      0  magic "OCSTREAM"
+///      8  epoch, its first 64 bits
+///     16  epoch, the others
+///     24  target: a checksum of server, database and channel
+///
+/// A position record with any other payload says nothing of the stream: what fills a gap has zeros. All records behind an
+/// identity, up to the next one, are of its stream.
+enum IdentityLayout {
+  static let magic = UInt64(littleEndian: 0x4D41_4552_5453_434F)  // "OCSTREAM"
+  static let words = 4
+  static let byteCount = 32
+}

@@ -1,4 +1,4 @@
-internal import Bytes
+package import Bytes
 
 /// What a record is.
 package enum RecordKind: UInt8, Sendable {
@@ -23,6 +23,18 @@ package struct StreamPosition: Equatable, Sendable {
     self.milliseconds = milliseconds
     self.sequence = sequence
   }
+
+  /// - Parameter busSequence: within the stream's epoch.
+  package init(busSequence: UInt64, id: StreamID) {
+    self.init(busSequence: busSequence, milliseconds: id.milliseconds, sequence: id.sequence)
+  }
+
+  /// The stream id; `StreamID.zero` where no entry was seen yet.
+  package var id: StreamID { StreamID(milliseconds: milliseconds, sequence: sequence) }
+
+  /// All zero: in a record, that it does not move the position.
+  @inline(__always)
+  var isNone: Bool { busSequence | milliseconds | sequence == 0 }
 }
 
 /// A record without its payload.

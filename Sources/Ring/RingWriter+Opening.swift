@@ -171,6 +171,7 @@ extension RingWriter {
         throw .damaged(path: writer.path, what: "no room for a record of its loss")
       }
     }
+    writer.resume(survey.trace, at: recipe.now)
     recipe.boot.note(in: writer.file.mapping)
     writer.outcome =
       wasWhole && lost == 0 && !rebooted

@@ -193,7 +193,7 @@ extension RingWriter {
 
   /// Calls `body` with each record from `start` on, which no other writer is changing: its header, the window that has
   /// its payload, where it begins and where it ends.
-  private func forEachRecord(
+  func forEachRecord(
     from start: UInt64, _ body: (RecordHeader, borrowing RecordWindow, UInt64, UInt64) -> Void
   ) throws(QueueError) {
     var position = start

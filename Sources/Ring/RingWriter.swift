@@ -21,6 +21,9 @@ package struct RingWriter: ~Copyable {
   /// The sequence number of the next record.
   package private(set) var nextSequence: UInt64
   private var publishedAtWake: UInt64
+  private var trace = StreamTrace()
+  /// A record that would end beyond this is preceded by one that names the stream again.
+  private var identityDue = UInt64.max
   /// How the file came to be open.
   package internal(set) var outcome = OpeningOutcome.created
   /// What came of making it one of the capacity that was asked for, and of this version.
@@ -77,16 +80,24 @@ package struct RingWriter: ~Copyable {
 
   @inline(__always)
   mutating func append(_ header: RecordHeader, _ payload: borrowing Span<UInt8>) throws(AppendError) {
-    var header = header
     let recordBytes = RecordLayout.recordBytes(payload: payload.count)
     let limit = file.largestRecord
     guard payload.count <= limit, recordBytes <= limit else {
       throw .tooLarge(recordBytes: recordBytes, limit: limit)
     }
     guard header.nextSequence < QueueLayout.positionLimit else { throw .exhausted }
+    if published &+ UInt64(recordBytes) > identityDue { repeatIdentity(receivedAt: header.receivedAt) }
+    write(header, payload)
+    trace.note(header.position)
+  }
+
+  /// The four steps, of a record that fits.
+  @inline(__always)
+  private mutating func write(_ header: RecordHeader, _ payload: borrowing Span<UInt8>) {
+    var header = header
     header.length = payload.count
     let start = published
-    let end = start &+ UInt64(recordBytes)
+    let end = start &+ UInt64(RecordLayout.recordBytes(payload: payload.count))
 
     // 1. and 2.: what the record will overwrite is given up before it is touched.
     let furthest = max(intent, end)
@@ -136,4 +147,66 @@ package struct RingWriter: ~Copyable {
 
   /// Publishes the daemon's state on the status page.
   package func publish(_ status: DaemonStatus) { StatusPage.publish(status, in: file) }
+}
+
+// MARK: - The stream
+
+// A message and its place in the stream are one record, and so one publication. Which stream that is stands in records of
+// its own, the identities, of which one must always be there: it is written again before it can be overwritten.
+//
+//     published + largest record <= identity + capacity / 4 + capacity / 8 <= identity + capacity
+
+extension RingWriter {
+  /// The stream of which this queue holds the messages, as its records say; nil where none does.
+  package var stream: StreamIdentity? { trace.identity }
+
+  /// How far the queue has come in `stream`; nil where it has none. All zero at the beginning of a stream.
+  package var position: StreamPosition? { trace.identity == nil ? nil : trace.position }
+
+  /// Where the oldest record begins: what stands before this position of the ring is overwritten.
+  package var oldestPosition: UInt64 { oldest }
+
+  /// Where the newest record ends.
+  package var publishedPosition: UInt64 { published }
+
+  /// Appends a move to `position` of `stream`, without a message. From then on `append` with a position is of this stream.
+  ///
+  /// - Parameters:
+  ///   - position: may be all zero: before the first entry.
+  ///   - receivedAt: microseconds since the Unix epoch.
+  package mutating func append(
+    position: StreamPosition, of stream: StreamIdentity, receivedAt: UInt64
+  ) {
+    var header = RecordHeader(kind: .position, sequence: nextSequence, span: 0, receivedAt: receivedAt)
+    header.position = position
+    let start = published
+    let payload = stream.payload
+    write(header, payload.span)
+    trace.note(stream, position, at: start)
+    identityDue = start + file.capacity / 4
+  }
+
+  /// Calls `body` with every record that is present, the oldest first: its header, its payload, and the position of the
+  /// ring at which it ends.
+  ///
+  /// - Throws: where somebody else wrote into the file.
+  package func replay(
+    _ body: (_ header: RecordHeader, _ payload: borrowing Span<UInt8>, _ end: UInt64) -> Void
+  ) throws(QueueError) {
+    try forEachRecord(from: oldest) { header, window, _, end in body(header, window.payload, end) }
+  }
+
+  /// Goes on where the records are that `trace` was found in.
+  mutating func resume(_ trace: StreamTrace, at now: UInt64) {
+    self.trace = trace
+    guard trace.identity != nil else { return }
+    identityDue = trace.identityAt >= oldest ? trace.identityAt + file.capacity / 4 : 0
+    if published > identityDue { repeatIdentity(receivedAt: now) }
+  }
+
+  @inline(never)
+  private mutating func repeatIdentity(receivedAt: UInt64) {
+    guard let identity = trace.identity else { return }
+    append(position: trace.position, of: identity, receivedAt: receivedAt)
+  }
 }

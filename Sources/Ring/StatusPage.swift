@@ -46,6 +46,10 @@ package struct DaemonStatus: Equatable, Sendable {
   package var published: UInt64 = 0
   /// Messages that came in and could not be delivered, since the daemon started.
   package var lost: UInt64 = 0
+  /// While the link catches up: how many entries of the stream were read since it began to, and about how many there are
+  /// to read in all. A total of 0: it does not catch up, or knows of none.
+  package var catchUpDone: UInt64 = 0
+  package var catchUpTotal: UInt64 = 0
 
   package init(pid: UInt64, version: UInt64, startedAt: UInt64, heartbeatAt: UInt64) {
     self.pid = pid
@@ -59,8 +63,9 @@ package struct DaemonStatus: Equatable, Sendable {
 ///
 ///     1024  count of publications; the newest stands in slot (count & 1); 0: none yet
 ///     2048  slot 0 ┐ 64-bit words: how many words follow before the text, 32 bits, and the CRC-32C of what follows, 32
-///     4096  slot 1 ┘ bits; pid, version, started, heartbeat, flags (1 stopped, 2 Redis needs a person), Redis state, Redis since, received,
-///                    published, lost, length of the error text; the error text, zeros up to a multiple of 8
+///     4096  slot 1 ┘ bits; pid, version, started, heartbeat, flags (1 stopped, 2 Redis needs a person), Redis state, Redis
+///                    since, received, published, lost, length of the error text, catch-up done, catch-up total; the error
+///                    text, zeros up to a multiple of 8
 ///
 /// A later version adds its words behind the last, before the text: who knows fewer passes over them, and who knows
 /// more reads those that are not there as 0. No word changes its meaning.
@@ -74,15 +79,15 @@ enum StatusPage {
   private static let countOffset = QueueLayout.statusOffset
   private static let slotBytes = 2048
   /// The words between the first, which holds their number, and the text.
-  private static let fixedWords = 11
+  private static let fixedWords = 13
   private static func slot(_ count: UInt64) -> Int { 2048 + Int(count & 1) * slotBytes }
 
   static func publish(_ status: DaemonStatus, in file: borrowing QueueFile) {
     var slot = ByteBuffer(capacity: slotBytes)
-    let fixed: InlineArray<11, UInt64> = [
+    let fixed: InlineArray<13, UInt64> = [
       status.pid, status.version, status.startedAt, status.heartbeatAt, flags(status),
       UInt64(status.redis.rawValue), status.redisSince, status.received, status.published, status.lost,
-      UInt64(kept(status.redisError).utf8.count),
+      UInt64(kept(status.redisError).utf8.count), status.catchUpDone, status.catchUpTotal,
     ]
     for index in fixed.indices { append(fixed[index], to: &slot) }
     slot.append(utf8: kept(status.redisError))
@@ -166,6 +171,8 @@ enum StatusPage {
     status.received = word(7)
     status.published = word(8)
     status.lost = word(9)
+    status.catchUpDone = word(11)
+    status.catchUpTotal = word(12)
     status.redisError = String(repairing: bytes.extracting(text..<end))
     return status
   }

@@ -31,6 +31,8 @@ struct Survey {
   private(set) var gap: Gap?
   /// Where the older records had to be given up: the sequence number that is now the oldest.
   private(set) var givenUpBefore: UInt64?
+  /// What the records say of the stream.
+  private(set) var trace = StreamTrace()
 
   init(of file: borrowing QueueFile) throws(QueueError) {
     let (oldest, published) = try file.bounds()
@@ -42,6 +44,7 @@ struct Survey {
       nextSequence == nil || header.sequence == nextSequence
     {
       nextSequence = header.nextSequence
+      trace.note(header, window.payload, at: end)
       let recordBytes = UInt64(RecordLayout.recordBytes(payload: header.length))
       end += recordBytes
       // No checksum covers the length at a record's end: it follows from the record.

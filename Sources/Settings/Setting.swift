@@ -8,6 +8,8 @@ package struct Setting: Sendable {
     case redisCertFile
     case redisKeyFile
     case channel
+    case streamMaxLength
+    case firstStart
     case localAgentName
     case queueBytes
     case maxMessageBytes
@@ -22,6 +24,8 @@ package struct Setting: Sendable {
       case .redisCertFile: "redis_cert_file"
       case .redisKeyFile: "redis_key_file"
       case .channel: "channel"
+      case .streamMaxLength: "stream_max_length"
+      case .firstStart: "first_start"
       case .localAgentName: "local_agent_name"
       case .queueBytes: "queue_bytes"
       case .maxMessageBytes: "max_message_bytes"
@@ -44,7 +48,7 @@ package struct Setting: Sendable {
     }
 
     /// Something for each key, at its number.
-    typealias Table<Value> = InlineArray<10, Value>
+    typealias Table<Value> = InlineArray<12, Value>
   }
 
   package enum Kind: Sendable {
@@ -55,6 +59,8 @@ package struct Setting: Sendable {
     case integer(ClosedRange<Int>)
     case powerOfTwo(ClosedRange<Int>)
     case boolean
+    /// `"end"`, `"all"` or so many messages back.
+    case firstStart(ClosedRange<Int>)
     /// An absolute path; `~/` stands for the home folder.
     case path
     /// The Python version wrote either; empty and null count as not given.
@@ -87,6 +93,8 @@ package struct Setting: Sendable {
   package var defaultText: String? {
     switch key {
     case .channel: Self.defaultChannel
+    case .streamMaxLength: String(Limits.defaultStreamLength)
+    case .firstStart: FirstStart.end.text
     case .queueBytes: String(Limits.defaultQueueBytes)
     case .maxMessageBytes: String(Limits.defaultMessageBytes)
     case .shareGroup: "false"
@@ -104,6 +112,8 @@ package struct Setting: Sendable {
     case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
     case .powerOfTwo(let range): "a power of two from \(range.lowerBound) to \(range.upperBound)"
     case .boolean: "true or false"
+    case .firstStart(let range):
+      "\"end\", \"all\" or a whole number from \(range.lowerBound) to \(range.upperBound)"
     case .path: "an absolute path, or one that begins with ~/"
     case .textOrInteger: "a string or a whole number"
     }
@@ -139,6 +149,14 @@ package struct Setting: Sendable {
       Setting(
         key: key, environment: nil, kind: .text(bytes: Limits.channelNameBytes), isSecret: false, change: .restart,
         help: "the Redis channel")
+    case .streamMaxLength:
+      Setting(
+        key: key, environment: nil, kind: .integer(Limits.streamLengthRange), isSecret: false, change: .restart,
+        help: "about how many messages Redis keeps for daemons that are away")
+    case .firstStart:
+      Setting(
+        key: key, environment: nil, kind: .firstStart(Limits.firstStartMessages), isSecret: false, change: .restart,
+        help: "what a queue that is new to a Redis takes of the messages kept there: none, all, or the last ones")
     case .localAgentName:
       Setting(
         key: key, environment: "LOCAL_AGENT_NAME", kind: .agentName, isSecret: false,

@@ -31,6 +31,12 @@ extension Settings {
     case .channel:
       guard let text = value.asText, setting.allows(text) else { throw fault }
       channel = text
+    case .streamMaxLength:
+      guard let number = value.asInteger, setting.allows(number) else { throw fault }
+      streamMaxLength = number
+    case .firstStart:
+      guard let start = value.asFirstStart, setting.allows(start) else { throw fault }
+      firstStart = start
     case .localAgentName:
       guard let text = value.asText else { throw fault }
       do { localAgentName = try AgentName(text) } catch { throw fault }
@@ -96,6 +102,11 @@ extension Setting {
     default: false
     }
   }
+
+  fileprivate func allows(_ start: FirstStart) -> Bool {
+    guard case .firstStart(let range) = kind, case .last(let count) = start else { return true }
+    return UInt64(range.lowerBound)...UInt64(range.upperBound) ~= count
+  }
 }
 
 extension GivenValue {
@@ -111,6 +122,14 @@ extension GivenValue {
     case .typed(let text): Decimal.signed(Array(text.utf8).span).map { Int($0) }
     case .integer(let number): Int(number)
     default: nil
+    }
+  }
+
+  fileprivate var asFirstStart: FirstStart? {
+    switch asText {
+    case "end": .end
+    case "all": .all
+    default: asInteger.flatMap { UInt64(exactly: $0) }.map { .last($0) }
     }
   }
 

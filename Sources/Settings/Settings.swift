@@ -22,6 +22,10 @@ package struct Settings: Sendable {
   package var redisKeyFile: String?
   /// The Redis channel, `Limits.channelNameBytes` bytes without control characters.
   package var channel = Setting.defaultChannel
+  /// How many messages the stream in Redis keeps, about: within `Limits.streamLengthRange`.
+  package var streamMaxLength = Limits.defaultStreamLength
+  /// What a queue without a position in the stream begins with.
+  package var firstStart = FirstStart.end
   /// The agent that clawq reads for; nil: the default consumer, unfiltered.
   package var localAgentName: AgentName?
   /// The capacity of the queue file in bytes: a power of two within `Limits.queueBytesRange`.
@@ -85,6 +89,8 @@ package struct Settings: Sendable {
     case .redisCertFile: redisCertFile != other.redisCertFile
     case .redisKeyFile: redisKeyFile != other.redisKeyFile
     case .channel: channel != other.channel
+    case .streamMaxLength: streamMaxLength != other.streamMaxLength
+    case .firstStart: firstStart != other.firstStart
     case .localAgentName: localAgentName?.text != other.localAgentName?.text
     case .queueBytes: queueBytes != other.queueBytes
     case .maxMessageBytes: maxMessageBytes != other.maxMessageBytes

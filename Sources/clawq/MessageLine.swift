@@ -228,10 +228,10 @@ extension LossReason {
   var explanation: StaticString {
     switch self {
     case .overwritten: "overwritten before they were read"
-    case .trimmed: "gone from Redis before they were fetched"
+    case .trimmed, .trimmedUnknown: "gone from Redis before they were fetched"
     case .tooLarge: "too large for this queue"
     case .invalid: "invalid, no message"
-    case .reset: "the numbers or the Redis stream began anew"
+    case .reset, .resetUnknown: "the numbers or the Redis stream began anew"
     case .newQueue: "a new queue took the place of the one that was read"
     }
   }

@@ -190,7 +190,7 @@ struct ConsumerOutputTests {
 
   @Test("a loss says where, how many and why")
   func loss() {
-    let names = ["overwritten", "trimmed", "too_large", "invalid", "reset", "new_queue"]
+    let names = ["overwritten", "trimmed", "too_large", "invalid", "reset", "new_queue", "trimmed", "reset"]
     for (raw, name) in zip(UInt8(1)..., names) {
       guard let reason = LossReason(rawValue: raw) else {
         Issue.record("no reason \(raw)")
@@ -201,6 +201,7 @@ struct ConsumerOutputTests {
       #expect(contents(of: buffer) == #"{"seq":12,"lost":\#(raw - 1),"reason":"\#(name)"}"#)
     }
     #expect(LossReason.allCases.count == names.count)
+    #expect(LossReason.allCases.filter { !$0.isCounted }.map(\.rawValue) == [7, 8])
     #expect(LossReason(rawValue: 0) == nil)
   }
 }

@@ -22,14 +22,18 @@ let importTable: [TargetRule] = [
   TargetRule("RedisLink", ["Network", "EventLoop", "RESP", "System", "Bytes"]),
   TargetRule("Settings", ["JSON", "Message", "System", "Bytes"], ["Glibc"]),
   TargetRule("Inbox", ["Ring", "Message", "System", "Bytes"], ["Glibc"]),
+  TargetRule("Delivery", ["Settings", "Message", "System", "Bytes"]),
   TargetRule(
     "Terminal", ["Inbox", "Outbox", "Ring", "Settings", "Message", "System", "Bytes"], ["Glibc"]),
   TargetRule(
-    "Daemon", ["RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "Settings", "System", "Bytes"]),
+    "Daemon",
+    [
+      "Delivery", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "Settings", "System", "Bytes",
+    ]),
   TargetRule(
     "clawd",
     [
-      "Daemon", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings",
+      "Daemon", "Delivery", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings",
       "System", "Bytes", "CStartup",
     ]),
   TargetRule(

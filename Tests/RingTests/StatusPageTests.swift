@@ -15,6 +15,8 @@ struct StatusPageTests {
     status.received = 8
     status.published = 9
     status.lost = 10
+    status.catchUpDone = 11
+    status.catchUpTotal = 12
     return status
   }
 
@@ -134,7 +136,7 @@ struct StatusPageTests {
     let reader = try RingReader.open("queue.ring", in: folder)
     let slot = Word.statusSlots[1]
     let written = contents(temporary.queue)
-    #expect(word(written, slot) & 0xFFFF_FFFF == 11)
+    #expect(word(written, slot) & 0xFFFF_FFFF == 13)
     /// The first word without its checksum, which covers the words and the text that follow.
     func setSlot(_ words: [UInt64], _ text: String) {
       let text = Array(text.utf8) + [UInt8](repeating: 0, count: (8 - text.utf8.count % 8) % 8)
@@ -143,14 +145,19 @@ struct StatusPageTests {
       checksum.update(rest.span)
       overwrite(temporary.queue, at: slot, bytes(words[0] | UInt64(checksum.value) << 32) + rest)
     }
-    let words = (1...11).map { word(written, slot + $0 * 8) }
-    setSlot([13] + words + [77, .max], "WRONGPASS")
+    let words = (1...13).map { word(written, slot + $0 * 8) }
+    setSlot([15] + words + [77, .max], "WRONGPASS")
     var found = reader.daemonStatus
     #expect(found == status)
-    // The text's length is the last word that this version knows.
-    setSlot([9] + words[..<9], "")
+    // What an earlier version wrote: it knew of no catching up, then not even of losses.
+    setSlot([11] + words[..<11], "WRONGPASS")
     found = reader.daemonStatus
     var expected = status
+    expected.catchUpDone = 0
+    expected.catchUpTotal = 0
+    #expect(found == expected)
+    setSlot([9] + words[..<9], "")
+    found = reader.daemonStatus
     expected.lost = 0
     expected.redisError = ""
     #expect(found == expected)

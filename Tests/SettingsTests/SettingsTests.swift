@@ -38,11 +38,15 @@ import Testing
     #expect(settings.localAgentName == nil)
     #expect(settings.queueBytes == 16 * 1024 * 1024)
     #expect(settings.maxMessageBytes == 256 * 1024)
+    #expect(settings.streamMaxLength == 10_000)
+    #expect(settings.firstStart == .end)
     #expect(!settings.shareGroup)
     #expect(settings.warnings.isEmpty)
     #expect(settings.file == nil)
     // What the table says is what happens.
     #expect(Setting.of(.channel).defaultText == settings.channel)
+    #expect(Setting.of(.streamMaxLength).defaultText == String(settings.streamMaxLength))
+    #expect(Setting.of(.firstStart).defaultText == "end")
     #expect(Setting.of(.queueBytes).defaultText == String(settings.queueBytes))
     #expect(Setting.of(.maxMessageBytes).defaultText == String(settings.maxMessageBytes))
     #expect(Setting.of(.shareGroup).defaultText == String(settings.shareGroup))
@@ -66,7 +70,7 @@ import Testing
     let settings = try load(
       """
       {"redis_url": "local", "channel": "caf\\u00e9", "local_agent_name": "elon", "queue_bytes": 1048576,
-       "max_message_bytes": 1024, "share_group": true, "telegram_group_id": 5}
+       "max_message_bytes": 1024, "share_group": true, "telegram_group_id": 5, "stream_max_length": 100, "first_start": "all"}
       """)
     #expect(settings.redis == .local)
     #expect(settings.channel == "café")
@@ -75,6 +79,8 @@ import Testing
     #expect(settings.maxMessageBytes == 1024)
     #expect(settings.shareGroup)
     #expect(settings.telegramGroupID == "5")
+    #expect(settings.streamMaxLength == 100)
+    #expect(settings.firstStart == .all)
   }
 
   @Test("a flag wins over a variable, a variable over the file; an empty variable is none")
@@ -185,7 +191,11 @@ import Testing
       ("queue_bytes", "-16777216"), ("queue_bytes", "\"16777216\""), ("queue_bytes", "16777216.0"),
       ("queue_bytes", "1e7"), ("queue_bytes", "99999999999999999999"), ("queue_bytes", "-9223372036854775808"),
       ("max_message_bytes", "1023"), ("max_message_bytes", "4194305"), ("max_message_bytes", "true"),
-      ("share_group", "1"), ("share_group", "\"true\""), ("share_group", "null"), ("telegram_group_id", "1.5"),
+      ("stream_max_length", "99"), ("stream_max_length", "10000001"), ("stream_max_length", "\"1000\""),
+      ("first_start", "0"), ("first_start", "-1"), ("first_start", "1000001"), ("first_start", "1.0"),
+      ("first_start", "\"\""), ("first_start", "\"End\""), ("first_start", "\"10\""), ("first_start", "true"),
+      ("first_start", "null"), ("share_group", "1"), ("share_group", "\"true\""), ("share_group", "null"),
+      ("telegram_group_id", "1.5"),
       ("telegram_group_id", "{}"), ("telegram_group_id", "true"),
     ]
     for (key, value) in cases {
@@ -199,6 +209,24 @@ import Testing
       #expect(text(found).contains("expected"))
     }
     #expect(text(try #require(fault("{\"queue_bytes\": 5}"))).contains("a power of two from 65536 to 1073741824"))
+  }
+
+  @Test("first_start is end, all or so many messages back, a number in the file and digits as a flag")
+  func firstStart() throws {
+    let cases: [(String, FirstStart)] = [
+      ("\"end\"", .end), ("\"all\"", .all), ("1", .last(1)), ("1000000", .last(1_000_000)),
+    ]
+    for (value, expected) in cases {
+      #expect(try load("{\"first_start\": \(value)}").firstStart == expected)
+    }
+    let flagged = try Settings.load(
+      configFlag: temporary.write("c", "{}"), flags: [.firstStart: "250", .streamMaxLength: "10000000"],
+      environment: Environment([:]))
+    #expect(flagged.firstStart == .last(250))
+    #expect(flagged.streamMaxLength == 10_000_000)
+    let said = text(try #require(fault("{\"first_start\": \"new\"}")))
+    #expect(said.contains("expected \"end\", \"all\" or a whole number from 1 to 1000000"))
+    #expect(Setting.of(.firstStart).change == .restart && Setting.of(.streamMaxLength).change == .restart)
   }
 
   @Test("a variable is held to the same, and named")

@@ -3,6 +3,7 @@
 #define COPENSSL_H
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -72,5 +73,8 @@ void *copenssl_owner(const SSL *ssl);
 // Reads the private key in the file `path` (PEM): 1, or 0 and an error, or -1 where it is under a password, which nobody
 // is asked for.
 int copenssl_use_key(SSL_CTX *context, const char *path);
+
+// The SHA-1 of `count` bytes, in 20. 0: OpenSSL has none here.
+int copenssl_sha1(const unsigned char *bytes, size_t count, unsigned char *digest);
 
 #endif

@@ -1,0 +1,105 @@
+package import Bytes
+internal import Message
+
+/// An entry of the stream, without its bytes.
+package struct StreamEntryPlace: Equatable, BitwiseCopyable, Sendable {
+  package let id: StreamID
+  /// Both nil where the entry was not added by the script.
+  package let epoch: StreamEpoch?
+  package let number: UInt64?
+
+  /// A number without an epoch, or beyond what the script can count, is none.
+  package init(id: StreamID, epoch: StreamEpoch? = nil, number: UInt64? = nil) {
+    self.id = id
+    let isNumbered = epoch != nil && number.map { 1...BusPosition.largestNumber ~= $0 } ?? false
+    self.epoch = isNumbered ? epoch : nil
+    self.number = isNumbered ? number : nil
+  }
+}
+
+/// What an entry of the stream means.
+package struct Ruling: Equatable, Sendable {
+  package enum Verdict: Equatable, Sendable {
+    /// To be put into the queue.
+    case take
+    /// There already; only the place has moved.
+    case pass
+    /// Nothing of this page counts: `pageEnded` says what is to be asked instead.
+    case stop
+  }
+
+  package var verdict: Verdict
+  /// The stream was begun anew: what was lost with the old one nobody knows.
+  package var isReset = false
+  /// Something was trimmed before this entry, nobody knows how much.
+  package var lacksUnknown = false
+  /// So many messages were trimmed before this entry.
+  package var missing: UInt64 = 0
+  /// Where we stand when the losses are counted, and the entry is not taken yet.
+  package var before = StreamPlace(epoch: nil, number: 0, id: .zero)
+}
+
+/// What the end of a page, or of a reading, leads to.
+package enum ReadingStep: Equatable, Sendable {
+  case fetch(StreamFollower.Request)
+  /// Everything in the stream was read: `Ruling` without an entry, for what is lost at its end.
+  case finished(Ruling)
+  /// Nothing was being read.
+  case nothing
+}
+
+/// How many entries to ask for at once: as many as are about `targetBytes`, judged by the page before.
+struct PageSize: Sendable {
+  /// Redis answers a page in one piece, and it is held in memory until it is whole.
+  static let targetBytes = 1024 * 1024
+  static let most = 1000
+  /// So many of the largest messages fit into a frame (`Limits.relationsHold`).
+  static let least = PageSize(count: Limits.streamPageAtLeast)
+  private static let first = 64
+
+  private(set) var count = Self.first
+
+  func count(atMost limit: UInt64) -> Int { Int(min(UInt64(count), limit)) }
+
+  /// A page of so many entries had so many bytes.
+  mutating func had(_ entries: Int, bytes: Int) {
+    guard entries > 0 else { return }
+    let fitting = Self.targetBytes / max(bytes / entries, 1)
+    count = min(max(min(fitting, count * 4), Limits.streamPageAtLeast), Self.most)
+  }
+}
+
+/// A reading of the stream, from the request for the meta hash to the last page.
+struct Reading: Sendable {
+  enum Mode {
+    /// The first entry is to be the one we stand at.
+    case seeking
+    /// It was: nothing is missing in between.
+    case anchored
+    /// It was not: the reading begins again.
+    case lost
+    /// There is none to be found, or it is gone.
+    case unanchored
+  }
+
+  var mode = Mode.unanchored
+  /// Of the meta hash, before the first page.
+  var epoch: StreamEpoch?
+  var number: UInt64 = 0
+  /// No place is known: the first entry makes it.
+  var isFirst = false
+  /// How many of the newest entries are still to be found, of a first start.
+  var wanted: UInt64 = 0
+  var oldestWanted: StreamID?
+  /// Entries of the page that was asked for, and how many that were.
+  var inPage = 0
+  var asked = 0
+  var last: StreamID?
+  /// The number of the epoch's last entry in the stream.
+  var lastNumber: UInt64?
+  /// Where there are no numbers, a missing entry of ours is all that shows a loss.
+  var lacksUnknown = false
+  /// For the progress.
+  var seen: UInt64 = 0
+  var expected: UInt64 = 0
+}
