@@ -1,4 +1,4 @@
-package import Bytes
+internal import Bytes
 package import EventLoop
 internal import Message
 package import Outbox
@@ -15,18 +15,18 @@ package struct DaemonSystem {
   package var loadSettings: () throws(ReloadFault) -> Settings
   /// Whether queue and lock are still the files that others find under their names.
   package var filesAreInPlace: () -> Bool
-  /// The id of the newest message in the queue, where it has one of ours.
-  package var newestInQueue: ULID?
+  /// A checksum of server, database and channel: tells one Redis from another; 0 for the local bus.
+  package var target: UInt64
 
   package init(
     makeLink: @escaping (any RedisLinkHandler) -> RedisLink?,
     loadSettings: @escaping () throws(ReloadFault) -> Settings,
-    filesAreInPlace: @escaping () -> Bool, newestInQueue: ULID?
+    filesAreInPlace: @escaping () -> Bool, target: UInt64
   ) {
     self.makeLink = makeLink
     self.loadSettings = loadSettings
     self.filesAreInPlace = filesAreInPlace
-    self.newestInQueue = newestInQueue
+    self.target = target
   }
 }
 
@@ -38,9 +38,9 @@ package struct ReloadFault: Error {
 
 /// The daemon: puts the parts together, and tells each what happens to the others.
 ///
-///     outbox ─▶ OutboxPump ─▶ RedisLink ═▶ Redis ═▶ RedisLink ─▶ Intake ─▶ queue.ring
-///                    └──────── with no Redis URL ─────────────────▶┘
-package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnHandler {
+///     outbox ─▶ OutboxPump ─▶ RedisLink ═▶ Redis ═▶ RedisLink ─▶ Receiver ─▶ Intake ─▶ queue.ring
+///                    └──────── with no Redis URL ──────────────────────────────▶┘
+package final class Daemon: SignalHandler, TimerHandler, TurnHandler {
   /// The one timer of an idle daemon, in nanoseconds: it feeds the heartbeat.
   package static let heartbeatInterval = UInt64.seconds(30)
   /// How long to wait for Redis's answers when asked to stop, in nanoseconds.
@@ -51,31 +51,32 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   /// The outbox is tidied every so many heartbeats: hourly.
   private static let heartbeatsPerTidying = 120
 
-  private let loop: EventLoop
-  private let log: DaemonLog
-  private let intake: Intake
+  let loop: EventLoop
+  let log: DaemonLog
+  let intake: Intake
   private let system: DaemonSystem
-  private let settings: Settings
-  private var pump: OutboxPump?
-  private var link: RedisLink?
-  private var status: DaemonStatus
+  let settings: Settings
+  var pump: OutboxPump?
+  var link: RedisLink?
+  var receiver: Receiver?
+  var status: DaemonStatus
   private var publishedStatus: DaemonStatus?
   private var heartbeats = 0
   private var filesCheckedAt: Instant
   private var turnToken: TurnToken?
-  private var outage = Outage()
+  var outage = Outage()
   /// Asked to stop, and waiting for the answers to what is in flight.
   private var isStopping = false
   /// Whether it ended because its files were taken away.
   package private(set) var lostItsFiles = false
   /// The gist of the failure that the log spoke of last: an outage is one line, not one for each attempt.
-  private var loggedFailure: String?
+  var loggedFailure: String?
   /// Whether the link is up and Redis takes nothing.
-  private var isHeld = false
+  var isHeld = false
   /// Whether the log has said of this link that it is up.
-  private var isConnected = false
+  var isConnected = false
   /// The ways of proving the path that the log has spoken of.
-  private var loggedProbes: Set<ProbeMethod> = []
+  var loggedProbes: Set<ProbeMethod> = []
 
   package init(
     _ loop: EventLoop, _ settings: Settings, intake: Intake, pid: UInt64, log: DaemonLog, system: DaemonSystem
@@ -93,9 +94,16 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
   /// Opens the outbox and begins to connect.
   package func start(state: borrowing Folder, access: OutboxAccess) throws(OutboxError) {
     link = system.makeLink(self)
+    var destination = OutboxDestination.queue
+    if let link {
+      let receiver = Receiver(
+        loop, intake, link, target: system.target, firstStart: settings.firstStart, log: log, owner: self)
+      self.receiver = receiver
+      destination = .redis(link, receiver)
+    }
     pump = try OutboxPump(
       loop, state: state, access: access, messageBytes: settings.maxMessageBytes, intake: intake,
-      destination: link.map { .redis($0) } ?? .queue, newest: system.newestInQueue, log: log)
+      destination: destination, log: log)
     turnToken = loop.atEndOfTurn(self)
     _ = loop.arm(after: Self.heartbeatInterval, self)
     setRedis(link == nil ? .off : .connecting)
@@ -122,6 +130,7 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
     // Before a message is taken from the outbox: into a queue that nobody finds it must not go.
     if loop.now >= filesCheckedAt + Self.filesCheckInterval, !hasItsFiles() { return }
     pump?.pump()
+    receiver?.turnEnded()
     intake.wakeReaders()
     if isHeld, link?.isReady == true, pump?.isHeldBack == false { endHold() }
     if isStopping, pump?.isIdle != false { loop.stop() }
@@ -171,89 +180,19 @@ package final class Daemon: RedisLinkHandler, SignalHandler, TimerHandler, TurnH
     _ = loop.arm(after: Self.answersDeadline, self)
   }
 
-  private func publishStatus() {
+  func publishStatus() {
     status.heartbeatAt = loop.wallClock / 1000
     status.received = intake.received
     status.published = pump?.published ?? 0
     status.lost = intake.lost
+    let (done, total) = receiver?.progress ?? (0, 0)
+    status.catchUpDone = status.redis == .catchingUp ? done : 0
+    status.catchUpTotal = status.redis == .catchingUp ? total : 0
     publishedStatus = status
     intake.publish(status)
   }
 
-  // MARK: - Events of the link
-
-  package func linkReady() {
-    intake.markJoined()
-    // After a hold what was refused is to go through first: a probe may pass where a message does not.
-    if !isHeld { recovered() }
-  }
-
-  private func endHold() {
-    isHeld = false
-    recovered()
-  }
-
-  private func recovered() {
-    log(
-      .notice, isConnected ? "Redis takes messages again" : "connected to Redis, subscribed to \(settings.channel)")
-    isConnected = true
-    loggedFailure = nil
-    setRedis(.ready)
-  }
-
-  package func linkHeld(_ kind: RedisErrorKind, text: String) {
-    if loggedFailure != kind.description {
-      log(.warning, "Redis: \(kind): \(text); messages wait until it can")
-      loggedFailure = kind.description
-    }
-    isHeld = true
-    setRedis(.waiting, text)
-  }
-
-  package func linkProbes(by method: ProbeMethod, because text: String) {
-    guard loggedProbes.insert(method).inserted else { return }
-    let consequence =
-      method == .ping
-      ? "a subscription that hears nothing is not noticed by itself" : "a master that was demoted is noticed late"
-    log(.warning, "Redis does not let us probe the connection as we should: \(text); \(consequence)")
-  }
-
-  package func linkDown(_ failure: LinkFailure, retryAfter delay: UInt64) {
-    pump?.linkLost()
-    isHeld = false
-    isConnected = false
-    if failure.gist != loggedFailure {
-      let seconds = delay / .seconds(1)
-      log(.warning, "Redis: \(failure); trying again\(seconds < 60 ? "" : " in \(seconds) s")")
-      loggedFailure = failure.gist
-    }
-    setRedis(.waiting, failure.description, needsPerson: failure.needsPerson)
-  }
-
-  package func received(_ payload: borrowing Span<UInt8>) { intake.receive(payload, at: loop.wallClock) }
-
-  package func receivedOversized(_ byteCount: Int) {
-    let allowed = settings.maxMessageBytes + Limits.receivedSlack
-    intake.lose(.tooLarge, "\(byteCount) bytes where \(allowed) are allowed", at: loop.wallClock / 1000)
-  }
-
-  package func published(_ token: UInt64) {
-    pump?.arrived(token)
-    outage.ends()
-    if !isHeld, status.redis != .ready, pump?.isHeldUp == false { setRedis(.ready) }
-  }
-
-  package func refused(_ token: UInt64, _ kind: RedisErrorKind, text: String) {
-    guard kind.reaction == .refuse else {
-      pump?.held(token)
-      return
-    }
-    // Connected, but of no use to who sends: what waits is to be seen.
-    setRedis(.waiting, text, needsPerson: kind.isConfigurationFault)
-    pump?.refused(token, because: text, for: kind.leastDelay)
-  }
-
-  private func setRedis(_ state: RedisState, _ error: String = "", needsPerson: Bool = false) {
+  func setRedis(_ state: RedisState, _ error: String = "", needsPerson: Bool = false) {
     let now = loop.wallClock / 1000
     status.redisNeedsPerson = needsPerson
     switch state {

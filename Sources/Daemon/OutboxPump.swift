@@ -1,77 +1,73 @@
-package import Bytes
-package import EventLoop
+internal import Bytes
+internal import EventLoop
 internal import Message
-package import Outbox
-package import RedisLink
-package import System
+internal import Outbox
+internal import RedisLink
+internal import System
 
 /// Where the messages of the outbox go.
-package enum OutboxDestination {
+enum OutboxDestination {
   /// Straight into this machine's queue: the local bus.
   case queue
-  case redis(RedisLink)
+  case redis(RedisLink, Receiver)
 }
 
 /// Empties the outbox: watches it, hands out its messages in order, and takes each file away when the message has
 /// arrived. What can never be sent goes to `failed/`; what cannot be sent now waits.
-package final class OutboxPump: FolderWatchHandler, TimerHandler {
+final class OutboxPump: FolderWatchHandler, TimerHandler {
   /// How many messages go straight into the queue in one turn of the loop, so that the rest of it is not held up.
   private static let messagesPerTurn = 256
   /// How long to wait after the outbox or Redis failed, in nanoseconds; doubled up to the last.
   private static let firstPause = UInt64.seconds(1)
   private static let lastPause = UInt64.seconds(60)
 
-  private let loop: EventLoop
+  let loop: EventLoop
   private let state: Folder
   private let access: OutboxAccess
-  private let intake: Intake
-  private let log: DaemonLog
+  let intake: Intake
+  let log: DaemonLog
   private let messageBytes: Int
-  package var destination: OutboxDestination
+  let destination: OutboxDestination
 
-  private var drain: OutboxDrain
+  var drain: OutboxDrain
   /// Whether `drain` holds the folders that senders find, watched and listed; else they are opened at the next pump.
   private var isOpen = false
   private var openedAt: Instant?
   private var watch: FolderWatch?
   private var watched: WatchedFolder?
-  private var buffer = ByteBuffer(capacity: 64 * 1024)
-  /// Loaded into `buffer`, but there was no room in flight.
-  private var loaded: OutboxToken?
-  /// In flight to Redis, oldest first, each with the token that the link knows it by.
-  private var flights: [(link: UInt64, outbox: OutboxToken)] = []
-  private var nextLinkToken: UInt64 = 1
+  var buffer = ByteBuffer(capacity: 64 * 1024)
+  /// Loaded into `buffer`, but there was no room in the batch.
+  var loaded: OutboxToken?
+  /// In flight to Redis, in the order of the batch.
+  var flights: [OutboxToken] = []
+  /// What an earlier batch may have stored whose answer never came is looked for once on each link.
+  var hasLookedBack = false
+  /// How many messages still go alone, to find out which of them Redis will never take.
+  var alone = 0
   private var pause: TimerToken?
   private var pauses: UInt64 = 0
   /// Something went wrong: when all that is in flight was answered, what did not arrive is to be sent again.
-  private var mustPutBack = false
+  var mustPutBack = false
   private var lastTrouble = ""
   private var handsOut = true
   /// Whether Redis took nothing when it was last given something.
-  package private(set) var isHeldBack = false
-  /// The newest message in the queue when the daemon started: the local bus may have died between putting it there and
-  /// taking its file away, and must not deliver it again.
-  private var newest: ULID?
-
+  var isHeldBack = false
   /// Messages handed to Redis or, on the local bus, to the queue.
-  package private(set) var published: UInt64 = 0
+  var published: UInt64 = 0
   /// Whether messages wait because something went wrong, and not only for their turn.
-  package var isHeldUp: Bool { !lastTrouble.isEmpty }
+  var isHeldUp: Bool { !lastTrouble.isEmpty }
 
   /// Whether nothing is in flight.
-  package var isIdle: Bool { flights.isEmpty }
+  var isIdle: Bool { flights.isEmpty }
 
   /// Hands out nothing more; what is in flight is still answered.
-  package func stopHandingOut() { handsOut = false }
+  func stopHandingOut() { handsOut = false }
 
   /// Opens the outbox, lists it and begins to watch it.
-  ///
-  /// - Parameter newest: the id of the newest message in the queue.
-  package init(
+  init(
     _ loop: EventLoop, state: borrowing Folder, access: OutboxAccess, messageBytes: Int, intake: Intake,
-    destination: OutboxDestination, newest: ULID?, log: DaemonLog
+    destination: OutboxDestination, log: DaemonLog
   ) throws(OutboxError) {
-    self.newest = newest
     self.loop = loop
     do { self.state = try Folder(".", in: state) } catch { throw .system(error) }
     self.access = access
@@ -121,7 +117,7 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
 
   /// To be called at every heartbeat: sees whether the folders are still those that senders find (the watch is not
   /// told of the end of a folder that we hold open), and `hourly` tidies them.
-  package func keepUp(hourly: Bool) {
+  func keepUp(hourly: Bool) {
     guard isOpen else { return }
     do throws(OutboxError) {
       try drain.checkInPlace()
@@ -161,37 +157,10 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
     pump()
   }
 
-  /// Redis has it.
-  package func arrived(_ token: UInt64) {
-    guard let flight = take(token) else { return }
-    published += 1
-    if !mustPutBack { isHeldBack = false }
-    do throws(OutboxError) {
-      try drain.finish(flight)
-      succeeded()
-    } catch {
-      trouble(error)
-    }
-  }
-
-  /// Redis did not take it: it waits for its turn again, and with it everything behind it.
-  ///
-  /// - Parameter delay: how long at least, in nanoseconds.
-  package func refused(_ token: UInt64, because text: String, for delay: UInt64 = 0) {
-    guard take(token) != nil else { return }
-    trouble("Redis refuses a message: \(text)", atLeast: delay)
-  }
-
-  /// Redis takes nothing now: it goes again, in its old place, when the link is ready again.
-  package func held(_ token: UInt64) {
-    guard take(token) != nil else { return }
-    mustPutBack = true
-    isHeldBack = true
-  }
-
-  /// Nothing in flight is known to have arrived: it is sent again when the link is back.
-  package func linkLost() {
+  /// Nothing in flight is known to have arrived: it is sent again when the link is back, unless the stream has it.
+  func linkLost() {
     isHeldBack = false
+    hasLookedBack = false
     flights.removeAll(keepingCapacity: true)
     putBack()
   }
@@ -204,15 +173,10 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
     drain.putBack()
   }
 
-  private func take(_ token: UInt64) -> OutboxToken? {
-    guard let index = flights.firstIndex(where: { $0.link == token }) else { return nil }
-    return flights.remove(at: index).outbox
-  }
-
   // MARK: - Pumping
 
   /// Sends what can be sent now. Called at the end of every turn: with nothing to do it costs two comparisons.
-  package func pump() {
+  func pump() {
     guard pause == nil, handsOut else { return }
     do throws(OutboxError) {
       if !isOpen { try open() }
@@ -223,7 +187,7 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
       }
       switch destination {
       case .queue: try pumpIntoQueue()
-      case .redis(let link): if link.isReady { try pumpIntoRedis(link) }
+      case .redis(let link, let receiver): if link.canPublish, receiver.isLive { try pumpIntoRedis(link, receiver) }
       }
     } catch {
       trouble(error)
@@ -234,8 +198,7 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
     for _ in 0..<Self.messagesPerTurn {
       buffer.removeAll()
       guard let token = try nextMessage() else { return }
-      if token.name.id != newest { intake.receive(buffer.readable, at: loop.wallClock) }
-      newest = nil
+      intake.receive(buffer.readable, at: loop.wallClock)
       published += 1
       try drain.finish(token)
       succeeded()
@@ -244,26 +207,8 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
     pause = loop.arm(at: loop.now, self)
   }
 
-  private func pumpIntoRedis(_ link: RedisLink) throws(OutboxError) {
-    while true {
-      if loaded == nil {
-        // Nothing is loaded that could not be handed on: what waits stays on disk.
-        guard link.canPublish(1) else { return }
-        buffer.removeAll()
-        loaded = try nextMessage()
-        // What was held back may have been taken away meanwhile.
-        if loaded == nil, flights.isEmpty { isHeldBack = false }
-      }
-      guard let token = loaded, link.canPublish(buffer.count) else { return }
-      loaded = nil
-      flights.append((nextLinkToken, token))
-      link.publish(buffer.readable, token: nextLinkToken)
-      nextLinkToken += 1
-    }
-  }
-
   /// The next message that is fit to be sent, in `buffer`; nil where none waits.
-  private func nextMessage() throws(OutboxError) -> OutboxToken? {
+  func nextMessage() throws(OutboxError) -> OutboxToken? {
     while true {
       switch try drain.next(into: &buffer) {
       case .empty: return nil
@@ -272,6 +217,7 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
       case .message(let token):
         do throws(MessageFault) {
           if try MessageMembers.find(in: buffer.readable).bus != nil { try Self.stripReserved(&buffer) }
+          trim()
           return token
         } catch {
           if let failure = try drain.fail(token, .rejected("not a message: \(error)")) {
@@ -290,9 +236,19 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
     swap(&buffer, &object)
   }
 
+  /// White space around the object is not the sender's message, and the publish script looks for its last brace.
+  private func trim() {
+    var end = buffer.count
+    while end > 0, buffer.readable[end - 1] != UInt8(ascii: "}") { end -= 1 }
+    var start = 0
+    while start < end, buffer.readable[start] != UInt8(ascii: "{") { start += 1 }
+    buffer.truncate(to: end)
+    buffer.consume(start)
+  }
+
   // MARK: - Trouble
 
-  private func succeeded() {
+  func succeeded() {
     // Behind one that failed others may succeed: that does not mend it.
     guard !mustPutBack, isHeldUp else { return }
     log(.notice, "messages leave the outbox again")
@@ -300,13 +256,13 @@ package final class OutboxPump: FolderWatchHandler, TimerHandler {
     lastTrouble = ""
   }
 
-  private func trouble(_ error: OutboxError) {
+  func trouble(_ error: OutboxError) {
     if case .folderRemoved = error, isOpen { return close() }
     trouble(error.description)
   }
 
   /// Says what is wrong, once for each thing, and has everything that did not arrive sent again after a pause.
-  private func trouble(_ text: String, atLeast least: UInt64 = 0) {
+  func trouble(_ text: String, atLeast least: UInt64 = 0) {
     mustPutBack = true
     if text != lastTrouble { log(.error, text) }
     lastTrouble = text

@@ -1,10 +1,13 @@
-internal import Bytes
+package import Bytes
+package import Message
 
 /// Messages that came live and wait until the stream was read.
 package struct HeldMessages: ~Copyable {
   private struct Entry: BitwiseCopyable {
     let start: Int
     let end: Int
+    /// What it claims.
+    let position: BusPosition?
     /// The reading that went on, or had ended last, when it came.
     let since: UInt64
   }
@@ -25,7 +28,9 @@ package struct HeldMessages: ~Copyable {
   /// Holds a message back; where there is no room, it and all others are dropped: the stream has them.
   ///
   /// - Returns: how many were dropped.
-  package mutating func hold(_ message: borrowing Span<UInt8>, since reading: UInt64) -> Int {
+  package mutating func hold(
+    _ message: borrowing Span<UInt8>, _ position: BusPosition?, since reading: UInt64
+  ) -> Int {
     guard message.count <= limit - bytes.count else {
       let dropped = entries.count + 1
       entries.removeAll(keepingCapacity: true)
@@ -35,8 +40,35 @@ package struct HeldMessages: ~Copyable {
     }
     let start = bytes.count
     bytes.append(contentsOf: message)
-    entries.append(Entry(start: start, end: bytes.count, since: reading))
+    entries.append(Entry(start: start, end: bytes.count, position: position, since: reading))
     return 0
+  }
+
+  /// Gives `body` the messages that claim the numbers of `range` in `epoch`, in the order of the numbers, each once: what was
+  /// trimmed from the stream before it was read may have been heard.
+  package mutating func take(
+    _ range: ClosedRange<UInt64>, of epoch: StreamEpoch,
+    _ body: (borrowing Span<UInt8>, BusPosition) -> Void
+  ) {
+    var found: [(position: BusPosition, index: Int)] = []
+    for index in entries.indices {
+      if let position = entries[index].position, position.epoch == epoch, range.contains(position.number) {
+        found.append((position, index))
+      }
+    }
+    guard !found.isEmpty else { return }
+    // Of two that claim one number the first is taken; the other is settled like any message that does not fit.
+    found.sort { ($0.position.number, $0.index) < ($1.position.number, $1.index) }
+    var last: UInt64?
+    var taken = Set<Int>()
+    for (position, index) in found where position.number != last {
+      last = position.number
+      taken.insert(index)
+      body(bytes.readable.extracting(entries[index].start..<entries[index].end), position)
+    }
+    var kept: [Entry] = []
+    for index in entries.indices where !taken.contains(index) { kept.append(entries[index]) }
+    entries = kept
   }
 
   /// Gives every message to `body`, the oldest first; keeps those for which it answers true.
@@ -46,7 +78,7 @@ package struct HeldMessages: ~Copyable {
     var kept = HeldMessages(limit: limit)
     for entry in entries {
       let message = bytes.readable.extracting(entry.start..<entry.end)
-      if body(message, entry.since) { _ = kept.hold(message, since: entry.since) }
+      if body(message, entry.since) { _ = kept.hold(message, entry.position, since: entry.since) }
     }
     self = kept
   }

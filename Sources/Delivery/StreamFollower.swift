@@ -84,6 +84,9 @@ package struct StreamFollower: Sendable {
   /// A page was more than can be taken at once: from now on the fewest are asked for.
   package mutating func pageWasTooLarge() { pages = .least }
 
+  /// The queue belongs to another stream than the one that is asked: it comes to this one for the first time.
+  package mutating func forgetPlace() { place = nil }
+
   private mutating func begin(at now: Instant) -> Request {
     readings += 1
     beganAt = now

@@ -34,6 +34,8 @@ package struct Batch: Equatable, Sendable {
   package var lost: UInt64 = 0
   /// Entries reporting a loss.
   package var losses = 0
+  /// Of them: those of unknown number.
+  package var uncounted = 0
   /// What keeps the consumer from reading on behind it, where that is damage in the queue.
   package fileprivate(set) var damage: QueueError?
   /// Every sequence number before this is accounted for once the output has been written.
@@ -190,9 +192,10 @@ extension Batch {
   fileprivate mutating func add(_ entry: Entry) {
     switch entry {
     case .message: messages += 1
-    case .loss(let sequence, let count, _):
+    case .loss(let sequence, let count, let reason):
       losses += 1
-      lost += count
+      lost += reason.told(count)
+      if reason.told(count) == 0 { uncounted += 1 }
       if count > 0 { ranges.append(sequence..<sequence + count) }
     }
   }

@@ -31,7 +31,8 @@ package final class ConsumerIdentity: Sendable {
 package enum Entry: Equatable, Sendable {
   /// A message for this consumer; its bytes are `Consumer.payload`.
   case message(sequence: UInt64)
-  /// Messages that cannot be had any more, from `sequence` on. 0: nobody knows how many.
+  /// Messages that cannot be had any more, from `sequence` on: so many sequence numbers. How many messages they were is
+  /// for the reason to say (`LossReason.told`); a count of 0 is that of a loss which has no number in this queue.
   case loss(sequence: UInt64, count: UInt64, reason: LossReason)
 }
 

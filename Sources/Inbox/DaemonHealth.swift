@@ -76,15 +76,67 @@ package struct DaemonHealth: Equatable, Sendable {
     case .hung:
       let pid = status.map { " (pid \($0.pid))" } ?? ""
       return "clawd\(pid) hangs\(since(status?.heartbeatAt)): restart it"
-    case .redis:
-      let reason = status.map { $0.redisError.isEmpty ? "" : " (\($0.redisError))" } ?? ""
-      return "Redis is unusable\(since(status?.redisSince))\(reason): messages wait and are sent later; "
-        + "check redis_url and the server, then: clawq status"
+    case .redis: return redisTrouble
     }
+  }
+
+  /// What keeps a message from leaving at this moment, also where that is too young to be a complaint; nil where nothing
+  /// does.
+  package var hindrance: String? {
+    if let complaint { return complaint }
+    if state == .stopped { return "clawd is only about to start" }
+    guard let status, status.redis != .off, status.redis != .ready else { return nil }
+    return redisTrouble
+  }
+
+  private var redisTrouble: String {
+    guard let status else { return "Redis is unusable" }
+    if status.redis == .catchingUp {
+      return "clawd is catching up with Redis\(since(status.redisSince))\(progress.map { " (\($0.text))" } ?? ""): "
+        + "what is new comes behind what was missed"
+    }
+    let reason = status.redisError.isEmpty ? "" : " (\(status.redisError))"
+    return "Redis is unusable\(since(status.redisSince))\(reason): messages wait and are sent later; "
+      + "check redis_url and the server, then: clawq status"
+  }
+
+  /// How far clawd has come with what it missed; nil where it is not catching up.
+  package var progress: CatchUpProgress? {
+    guard state == .running, let status, status.redis == .catchingUp else { return nil }
+    return CatchUpProgress(done: status.catchUpDone, total: status.catchUpTotal)
   }
 
   private func since(_ microseconds: UInt64?, _ lead: String = " since", _ end: String = "") -> String {
     guard let microseconds, microseconds > 0, let time = LocalTime(unixMicroseconds: microseconds) else { return "" }
     return "\(lead) \(time.text)\(end)"
+  }
+}
+
+/// How far a catch-up has come, in entries of the stream.
+package struct CatchUpProgress: Equatable, Sendable {
+  package let done: UInt64
+  /// About how many there are, never less than `done`; nil where that is not known.
+  package let total: UInt64?
+
+  /// - Parameter total: 0 where it is not known.
+  init(done: UInt64, total: UInt64) {
+    self.done = done
+    self.total = total == 0 ? nil : max(total, done)
+  }
+
+  /// `12,000 of about 100,000`
+  package var text: String {
+    Self.grouped(done) + (total.map { " of about \(Self.grouped($0))" } ?? " so far")
+  }
+
+  /// The digits in groups of three.
+  private static func grouped(_ number: UInt64) -> String {
+    let digits = Array(String(number).utf8)
+    var grouped = ""
+    for (index, digit) in digits.enumerated() {
+      if index > 0, (digits.count - index) % 3 == 0 { grouped += "," }
+      grouped.unicodeScalars.append(Unicode.Scalar(digit))
+    }
+    return grouped
   }
 }

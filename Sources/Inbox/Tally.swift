@@ -6,7 +6,8 @@ package struct Tally: Equatable, Sendable {
   package let total: UInt64
   /// Of them: waiting to be read, what a filter passes over not counted.
   package let unread: UInt64
-  /// Of them: reported lost, or to be reported with the next batch.
+  /// Of them: reported lost, or to be reported with the next batch. A loss of unknown number counts for the one number
+  /// that it occupies.
   package let lost: UInt64
   package var read: UInt64 { total - unread - lost }
   /// What kept everything behind it from being counted, where that is damage in the queue.

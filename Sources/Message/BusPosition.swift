@@ -1,4 +1,5 @@
 package import Bytes
+internal import JSON
 
 /// Where a published message stands in the stream: the member `bus` that the publish script adds to it,
 /// `"<epoch>:<number>:<stream id>"`. A claim: whoever may publish can write anything there.
@@ -26,5 +27,20 @@ package struct BusPosition: Equatable, BitwiseCopyable, Sendable {
       let id = StreamID(bytes.extracting(colon + 1..<bytes.count))
     else { return nil }
     self.init(epoch: epoch, number: number, id: id)
+  }
+}
+
+extension MessageMembers {
+  /// Where the id stands, between its quotes and still escaped; nil where there is none.
+  package var idContent: Range<Int>? { id?.content }
+  /// Whether there is a `bus`, of whatever kind.
+  package var hasBus: Bool { bus != nil }
+
+  /// The position that the message claims; nil where it claims none, or one that cannot be.
+  ///
+  /// - Parameter bytes: those that the members were found in.
+  package func position(in bytes: borrowing Span<UInt8>) -> BusPosition? {
+    guard let bus, bus.kind == .string else { return nil }
+    return BusPosition(bytes.extracting(bus.content))
   }
 }

@@ -36,14 +36,16 @@ package enum ConsumerOutput {
 
   /// A loss, where it happened: `{"seq":12,"lost":3,"reason":"trimmed"}`.
   ///
-  /// - Parameter count: 0 where it is not known how many.
+  /// `lost` is 0 where it is not known how many.
+  ///
+  /// - Parameter count: the sequence numbers that the loss occupies.
   package static func appendLoss(sequence: UInt64, count: UInt64, reason: LossReason, to buffer: inout ByteBuffer) {
     var json = JSONWriter()
     json.beginObject(&buffer)
     json.name("seq", &buffer)
     json.value(sequence, &buffer)
     json.name("lost", &buffer)
-    json.value(count, &buffer)
+    json.value(reason.told(count), &buffer)
     json.name("reason", &buffer)
     json.plain(reason.name, &buffer)
     json.endObject(&buffer)

@@ -17,9 +17,12 @@ package enum LossReason: UInt8, Sendable, CaseIterable {
   /// As `reset`, where nothing tells how many there were.
   case resetUnknown = 8
 
-  /// Whether the record of such a loss says how many messages were lost. Where it does not, consumers are told 0, and
-  /// the record occupies a sequence number all the same, which is that of nothing else.
+  /// Whether the record of such a loss says how many messages were lost. Where it does not, it occupies a sequence
+  /// number all the same, which is that of nothing else, so that readers are told of it exactly once.
   package var isCounted: Bool { self != .trimmedUnknown && self != .resetUnknown }
+
+  /// How many messages readers are told were lost by what occupies so many sequence numbers; 0: nobody knows.
+  package func told(_ numbers: UInt64) -> UInt64 { isCounted ? numbers : 0 }
 
   /// The name that programs see.
   package var name: StaticString {

@@ -2,6 +2,19 @@ package import Bytes
 internal import JSON
 
 extension MessageMembers {
+  /// Appends the object as its sender gave it, as the function below does; without looking at it once more where `bus` stands
+  /// as the publish script puts it there, alone and last.
+  ///
+  /// - Parameter bytes: those that the members were found in.
+  package func appendSenderObject(of bytes: borrowing Span<UInt8>, to buffer: inout ByteBuffer) throws(MessageFault) {
+    let front: StaticString = ",\"bus\":"
+    guard let bus, !repeatsBus, bus.end == bytes.count - 1, bus.start > front.utf8CodeUnitCount,
+      equal(bytes.extracting((bus.start - front.utf8CodeUnitCount)..<bus.start), front)
+    else { return try Self.appendSenderObject(of: bytes, to: &buffer) }
+    buffer.append(contentsOf: bytes.extracting(0..<(bus.start - front.utf8CodeUnitCount)))
+    buffer.append(UInt8(ascii: "}"))
+  }
+
   /// Appends the object as its sender gave it: `bytes` without its `bus` members, everything else byte for byte.
   ///
   /// What the publish script adds, `,"bus":"..."` before the closing bracket, is taken out exactly.

@@ -5,6 +5,9 @@ package struct MessageMembers: Sendable {
   /// Of each name the last member, at the name's number: one store for each member, whichever it is.
   private var last: InlineArray<10, JSONValue> = .init(repeating: .absent)
 
+  /// Whether a `bus` stands before the one that counts.
+  private(set) var repeatsBus = false
+
   /// Always strings.
   package var from: JSONValue { last[MemberName.from.rawValue] }
   package var text: JSONValue { last[MemberName.text.rawValue] }
@@ -27,7 +30,9 @@ package struct MessageMembers: Sendable {
     do throws(JSONFault) {
       var scanner = try JSONObjectScanner(copy bytes)
       while let member = try scanner.next() {
-        if let name = MemberName(member, in: bytes) { members.last[name.rawValue] = member.value }
+        guard let name = MemberName(member, in: bytes) else { continue }
+        if name == .bus, members.bus != nil { members.repeatsBus = true }
+        members.last[name.rawValue] = member.value
       }
     } catch {
       throw MessageFault(error, of: bytes)

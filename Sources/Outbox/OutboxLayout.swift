@@ -3,12 +3,16 @@
 ///     <state folder>/outbox/
 ///       tmp/<ulid>                 being written; nobody looks at it
 ///       new/<number>-<ulid>        sent: the rename to here is the commit
-///       stored/<number>-<ulid>     in Redis, not yet mirrored
+///       stored/<number>-<ulid>     in Redis, not yet mirrored; empty as long as no mirror can be configured
 ///       failed/<number>-<ulid>     can never be sent, and beside it
 ///       failed/<name>.reason       why, one line of text
 ///       counts                     the next number and what is waiting (OutboxCounts)
 ///       counts.lock                held while `counts` is made anew
 ///       counts.aside               the new `counts` until it is complete
+///
+/// A message goes from `new/` to `failed/`, or from `new/` to where it should be and is gone. With a mirror it goes by way
+/// of `stored/`, and is gone when it is mirrored. Each step is one rename or unlink, so that at every moment a message
+/// is in one place, and what is in none is done.
 ///
 /// `<number>` has 20 digits with zeros in front, so that the order of the bytes is the order of sending.
 package enum OutboxLayout {

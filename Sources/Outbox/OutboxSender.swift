@@ -9,9 +9,9 @@ package import System
 /// The number is taken immediately before the rename, so of two sends one after the other the first has the smaller
 /// number, whatever the clock says.
 package struct OutboxSender: ~Copyable {
-  private let outbox: Folder
+  let outbox: Folder
   private let temporary: Folder
-  private let new: Folder
+  let new: Folder
   private let access: OutboxAccess
   private let quota: OutboxQuota
   private var counts: OutboxCounts

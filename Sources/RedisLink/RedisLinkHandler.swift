@@ -1,3 +1,4 @@
+internal import Bytes
 package import Network
 
 /// Is told what the link does. None of these may stop or restart the link from inside.
@@ -54,5 +55,14 @@ package struct RedisTarget: Sendable {
     self.channel = channel
     self.streamMaxLength = streamMaxLength
     self.isEncrypted = isEncrypted
+  }
+
+  /// Tells one server, database and channel from others: for a queue that remembers where it was joined. Holds no secret.
+  package var checksum: UInt64 {
+    var place = ByteBuffer(capacity: 256)
+    place.append(utf8: "\(endpoint) \(login.database) \(channel)")
+    var checksum = CRC32C()
+    checksum.update(place.readable)
+    return UInt64(checksum.value)
   }
 }

@@ -53,7 +53,7 @@ extension RingWriter {
     let file = try makeFile(recipe, head, in: folder)
     // A queue is never without a record, so that the next sequence number can always be found from the newest: it
     // begins with a position, which occupies no number.
-    let end = storeFiller(at: 0, sequence: sequence, recipe, in: file)
+    let end = storePosition(at: 0, sequence: sequence, StreamTrace(), recipe, in: file)
     file.setFlags(flags & QueueLayout.joinedFlag)
     publishAll(oldest: 0, end: end, sequence: sequence, in: file)
     try takeName(recipe, in: folder)
@@ -61,14 +61,16 @@ extension RingWriter {
   }
 
   /// The same queue in a file as the recipe has it: the newest records that fit, at the same positions, with the same
-  /// sequence numbers, in the same generation. Consumers' marks stay good.
+  /// sequence numbers, in the same generation. Consumers' marks stay good. The stream is named again at their end, since
+  /// the record that named it may be too old to be among them.
   func rebuilt(_ recipe: QueueRecipe, in folder: borrowing Folder) throws(ReplacingError) -> RingWriter {
     let head = QueueHead(capacity: recipe.capacity, generation: generation, madeAt: file.head.madeAt)
     let fresh = try Self.makeFile(recipe, head, in: folder)
     var end = published
     let kept: (start: UInt64, dropped: UInt64)
     do throws(QueueError) {
-      kept = try newestThatFit(UInt64(recipe.capacity))
+      let reserved = trace.identity == nil ? 0 : RecordLayout.recordBytes(payload: IdentityLayout.byteCount)
+      kept = try newestThatFit(UInt64(recipe.capacity), reserving: UInt64(reserved))
       try copy(from: kept.start, into: fresh)
       do throws(SystemError) { _ = try folder.link(recipe.name, to: recipe.supersededName) } catch {
         throw .system(error)
@@ -77,8 +79,8 @@ extension RingWriter {
       _ = try? folder.remove(recipe.newName)
       throw ReplacingError(cause: error)
     }
-    if kept.start == published {
-      end = Self.storeFiller(at: published, sequence: nextSequence, recipe, in: fresh)
+    if kept.start == published || trace.identity != nil {
+      end = Self.storePosition(at: published, sequence: nextSequence, trace, recipe, in: fresh)
     }
     fresh.setFlags(file.flags & QueueLayout.joinedFlag)
     Self.publishAll(oldest: kept.start, end: end, sequence: nextSequence, in: fresh)
@@ -86,6 +88,9 @@ extension RingWriter {
     var writer = RingWriter(
       file: fresh, oldest: kept.start, intent: end, published: end, nextSequence: nextSequence)
     writer.outcome = outcome
+    var trace = trace
+    if let identity = trace.identity { trace.note(identity, trace.position, at: published) }
+    writer.resume(trace, at: recipe.now)
     writer.rebuilding = .done(capacity: capacity, version: file.head.version, dropped: kept.dropped)
     return writer
   }
@@ -154,12 +159,22 @@ extension RingWriter {
     }
   }
 
-  private static func storeFiller(
-    at position: UInt64, sequence: UInt64, _ recipe: QueueRecipe, in file: borrowing QueueFile
+  /// A record that occupies no number and says what `trace` knows of the stream, if anything.
+  ///
+  /// - Returns: where it ends.
+  private static func storePosition(
+    at start: UInt64, sequence: UInt64, _ trace: StreamTrace, _ recipe: QueueRecipe, in file: borrowing QueueFile
   ) -> UInt64 {
-    let header = RecordHeader(kind: .position, sequence: sequence, span: 0, receivedAt: recipe.now)
-    file.store(header, Span(), at: position)
-    return position + UInt64(RecordLayout.smallest)
+    var header = RecordHeader(kind: .position, sequence: sequence, span: 0, receivedAt: recipe.now)
+    guard let identity = trace.identity else {
+      file.store(header, Span(), at: start)
+      return start + UInt64(RecordLayout.smallest)
+    }
+    let payload = identity.payload
+    header.position = trace.position
+    header.length = payload.count
+    file.store(header, payload.span, at: start)
+    return start + UInt64(RecordLayout.recordBytes(payload: payload.count))
   }
 
   /// The words that move, of a file that nobody reads yet.
@@ -170,16 +185,19 @@ extension RingWriter {
     file.storeSequenceHint(sequence)
   }
 
-  /// Where the newest records begin that fit into a ring of `capacity` bytes, each of them and all together, and how many
-  /// sequence numbers stand before them.
-  private func newestThatFit(_ capacity: UInt64) throws(QueueError) -> (start: UInt64, dropped: UInt64) {
+  /// Where the newest records begin that fit into a ring of `capacity` bytes, each of them, and all together beside
+  /// `reserved` bytes, and how many sequence numbers stand before them.
+  private func newestThatFit(_ capacity: UInt64, reserving reserved: UInt64) throws(QueueError) -> (
+    start: UInt64, dropped: UInt64
+  ) {
     var start = oldest
     var first: UInt64?
     var kept: UInt64?
     try forEachRecord(from: oldest) { header, _, position, end in
       first = first ?? header.sequence
       kept = kept ?? header.sequence
-      guard end - position > UInt64(RecordLayout.largest(capacity: capacity)) || published - position > capacity
+      guard
+        end - position > UInt64(RecordLayout.largest(capacity: capacity)) || published - position > capacity - reserved
       else { return }
       start = end
       kept = header.nextSequence

@@ -21,7 +21,7 @@ package struct RingWriter: ~Copyable {
   /// The sequence number of the next record.
   package private(set) var nextSequence: UInt64
   private var publishedAtWake: UInt64
-  private var trace = StreamTrace()
+  private(set) var trace = StreamTrace()
   /// A record that would end beyond this is preceded by one that names the stream again.
   private var identityDue = UInt64.max
   /// How the file came to be open.

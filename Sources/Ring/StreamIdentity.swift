@@ -47,6 +47,14 @@ struct StreamTrace: Equatable {
     }
   }
 
+  /// Takes in a record before those seen so far: what they say counts.
+  mutating func noteEarlier(_ header: RecordHeader, _ payload: borrowing Span<UInt8>, at start: UInt64) {
+    guard identity == nil else { return }
+    var earlier = StreamTrace()
+    earlier.note(header, payload, at: start)
+    self = earlier.followed(by: self)
+  }
+
   mutating func note(_ identity: StreamIdentity, _ position: StreamPosition, at start: UInt64) {
     self.identity = identity
     identityAt = start

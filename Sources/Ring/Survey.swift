@@ -55,12 +55,14 @@ struct Survey {
     var start = published
     var following: RecordHeader?
     var newest: RecordHeader?
+    var later = StreamTrace()
     while let before = file.startOfRecord(endingAt: start, oldest: oldest),
       let header = (try? window.header(at: before, in: file, published: start)) ?? nil,
       UInt64(RecordLayout.recordBytes(payload: header.length)) == start - before,
       following == nil || header.nextSequence == following?.sequence
     {
       newest = newest ?? header
+      later.noteEarlier(header, window.payload, at: before)
       following = header
       start = before
     }
@@ -73,6 +75,7 @@ struct Survey {
       self.oldest = start
       givenUpBefore = following.sequence
     }
+    trace = trace.followed(by: later)
     end = published
     nextSequence = newest.nextSequence
   }

@@ -8,6 +8,8 @@ package struct Option: Equatable, Sendable {
     case none
     /// With the placeholder that the help shows.
     case required(String)
+    /// One of these words, or none; given by `=` alone.
+    case optional([String])
   }
 
   /// Without the dashes.
@@ -32,6 +34,15 @@ package struct Option: Equatable, Sendable {
     self.init(name, .required(placeholder), help)
   }
 
+  /// An option with a value that may be left out: `--name` or `--name=WORD`.
+  ///
+  /// - Parameters:
+  ///   - name: without the dashes.
+  ///   - words: the values there are.
+  package init(_ name: String, optionally words: [String], help: String) {
+    self.init(name, .optional(words), help)
+  }
+
   private init(_ name: String, _ value: Value, _ help: String) {
     self.name = name
     self.value = value
@@ -43,6 +54,7 @@ package struct Option: Equatable, Sendable {
     switch value {
     case .none: "--\(name)"
     case .required(let placeholder): "--\(name) \(placeholder)"
+    case .optional(let words): "--\(name)[=\(words.joined(separator: "|"))]"
     }
   }
 }

@@ -11,7 +11,8 @@ extension Program {
   /// Reads the words behind the program's name.
   ///
   /// Options stand anywhere before `--`, also before the command's name. `-` alone is an operand. A value that itself
-  /// begins with `--` must follow `=`: a forgotten value is not to swallow the next option. An option with a value is
+  /// begins with `--` must follow `=`: a forgotten value is not to swallow the next option. So must every value that may
+  /// be left out: whatever follows such an option is a word of its own. An option with a value is
   /// refused when it is given twice (`--to a --to b` would reach only one of the two); a repeated flag is harmless.
   package func parse<Word: RandomAccessCollection<UInt8>>(
     _ words: some RandomAccessCollection<Word>
@@ -42,7 +43,11 @@ extension Program {
   private func value<Word: Collection<UInt8>, Words: Collection<Word>>(
     of option: Option, _ attached: GivenText?, _ given: GivenOptions, _ rest: inout Words
   ) throws(Failure) -> GivenText? where Words.SubSequence == Words {
-    guard case .required(let placeholder) = option.value else {
+    let placeholder: String
+    switch option.value {
+    case .required(let text): placeholder = text
+    case .optional(let choices): return try choice(of: option, among: choices, attached, given, rest.first)
+    case .none:
       guard attached == nil else { throw usage("--\(option.name) takes no value") }
       return nil
     }
@@ -55,6 +60,25 @@ extension Program {
         whatToDo: "a value that begins with -- is written --\(option.name)=VALUE")
     }
     return GivenText(next)
+  }
+
+  /// The value of an option that may have one, which only `=` gives it. One of its values as the next word was meant to
+  /// be it, and is not to end up in somebody's message.
+  private func choice<Word: Collection<UInt8>>(
+    of option: Option, among choices: [String], _ attached: GivenText?, _ given: GivenOptions, _ next: Word?
+  ) throws(Failure) -> GivenText? {
+    guard !given.names(option) else { throw usage("--\(option.name) is given twice") }
+    guard let attached else {
+      guard let next, let meant = choices.first(where: { next.elementsEqual($0.utf8) }) else { return nil }
+      throw usage(
+        "--\(option.name) takes its value by =", whatToDo: "write --\(option.name)=\(meant), or put -- before the text")
+    }
+    guard choices.contains(attached.text) else {
+      throw usage(
+        "--\(option.name) cannot be \(Self.quoted(attached.text))",
+        why: "expected one of \(choices.joined(separator: ", "))")
+    }
+    return attached
   }
 
   private func request(

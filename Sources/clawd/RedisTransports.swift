@@ -14,7 +14,9 @@ func redisTarget(_ settings: Settings) throws(Failure) -> RedisTarget? {
   let login = RedisLogin(
     user: url.user, password: url.password?.revealed, database: UInt32(url.database),
     clientName: "openclaw-bus-\(ProgramVersion.text)")
-  return RedisTarget(endpoint: endpoint, login: login, channel: settings.channel, isEncrypted: url.tls)
+  return RedisTarget(
+    endpoint: endpoint, login: login, channel: settings.channel, streamMaxLength: settings.streamMaxLength,
+    isEncrypted: url.tls)
 }
 
 /// How the bytes travel to Redis: plainly, or by TLS, whose files are read at the start, so that one that cannot be used is

@@ -41,10 +41,13 @@ func run(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> Exit
   }
   let writer = try openQueue(state, settings, log)
   let files: StateFiles
-  let newest: ULID?
   do throws(SystemError) { files = try StateFiles(state.folder) } catch { throw Failure("cannot start", error) }
-  do throws(QueueError) { newest = try newestID(state) } catch { throw Failure(error) }
-  let intake = Intake(writer, limit: settings.maxMessageBytes + Limits.receivedSlack, log: log)
+  let intake: Intake
+  do throws(QueueError) {
+    intake = try Intake(writer, limit: settings.maxMessageBytes + Limits.receivedSlack, log: log)
+  } catch {
+    throw Failure(error)
+  }
   guard settings.redis != .notConfigured || !intake.wasJoined else {
     throw Failure(
       .configuration, "no redis_url", why: "this queue was joined to Redis before",
@@ -71,7 +74,7 @@ func run(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> Exit
       guard let folder = try? Folder(path), let found = try? StateFiles(folder) else { return false }
       return found == files
     },
-    newestInQueue: newest)
+    target: target?.checksum ?? 0)
   let daemon = Daemon(loop, settings, intake: intake, pid: processID(), log: log, system: system)
   log(
     .notice, "clawd \(ProgramVersion.text) on \(state.path), \(target.map { "Redis at \($0.endpoint)" } ?? "local bus")"
@@ -177,20 +180,4 @@ private struct StateFiles: Equatable {
     queue = try folder.status(of: StateFolder.queueFile).identity
     lock = try folder.status(of: StateFolder.lockFile).identity
   }
-}
-
-/// The id of the newest message in the queue; nil where it is not one of ours or there is none.
-private func newestID(_ state: borrowing StateFolder) throws(QueueError) -> ULID? {
-  var reader = try RingReader.open(StateFolder.queueFile, in: state.folder)
-  let next = try reader.nextSequence()
-  guard next > 1 else { return nil }
-  try reader.seek(to: next - 1)
-  while case .record(let header) = try reader.next() {
-    guard header.kind == .message, let members = try? MessageMembers.find(in: reader.payload), let id = members.id
-    else {
-      continue
-    }
-    return ULID(reader.payload.extracting(id.content))
-  }
-  return nil
 }

@@ -21,6 +21,7 @@ func check(_ session: borrowing Session) throws(Failure) -> ExitCode {
   var messages = 0
   var losses = 0
   var lost: UInt64 = 0
+  var uncounted = 0
   var isDamaged = false
   do {
     while let entry = try consumer.nextEntry() {
@@ -30,7 +31,9 @@ func check(_ session: borrowing Session) throws(Failure) -> ExitCode {
         if lines.count < linesKept { lines.add(consumer.payload, sequence) }
       case .loss(let sequence, let count, let reason):
         losses += 1
-        lost = lost.addingReportingOverflow(count).overflow ? .max : lost + count
+        let told = reason.told(count)
+        if told == 0 { uncounted += 1 }
+        lost = lost.addingReportingOverflow(told).overflow ? .max : lost + told
         if lines.count < linesKept { lines.addLoss(sequence, count: count, reason) }
       }
     }
@@ -55,7 +58,8 @@ func check(_ session: borrowing Session) throws(Failure) -> ExitCode {
     output.buffer.append("\n")
   } else {
     let total = messages + losses
-    output.buffer.append(summaryOf: messages, losses: losses, lost: lost)
+    output.buffer.append(summaryOf: messages)
+    if losses > 0 { output.buffer.append(utf8: ", \(lossCount(lost, uncounted: uncounted)) lost") }
     if total > 0 {
       output.buffer.append(" (read with: clawq get")
       if let flags = session.readerFlags { output.buffer.append(utf8: flags) }
@@ -75,19 +79,21 @@ func check(_ session: borrowing Session) throws(Failure) -> ExitCode {
 }
 
 extension ByteBuffer {
-  /// - Parameter lost: how many messages the losses are; 0: nobody knows.
-  fileprivate mutating func append(summaryOf messages: Int, losses: Int, lost: UInt64) {
+  fileprivate mutating func append(summaryOf messages: Int) {
     if messages == 0 {
       append("no")
     } else {
       append(decimal: UInt64(messages))
     }
     append(messages == 1 ? " new message" : " new messages")
-    guard losses > 0 else { return }
-    append(", ")
-    if lost > 0 { append(decimal: lost) } else { append("some") }
-    append(" lost")
   }
+}
+
+/// How many were lost, to precede "lost".
+///
+/// - Parameter uncounted: how many losses of unknown number there are beside the `lost` messages.
+func lossCount(_ lost: UInt64, uncounted: Int) -> String {
+  uncounted == 0 ? "\(lost)" : lost == 0 ? "some" : "at least \(lost)"
 }
 
 extension Session {

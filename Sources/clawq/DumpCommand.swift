@@ -204,7 +204,8 @@ private struct RecordPrinter {
   ) {
     let used = cells(
       [
-        "\(position)", "\(header.sequence)", header.kind.name.description, "\(header.span)", reason(header) ?? "-",
+        "\(position)", "\(header.sequence)", header.kind.name.description,
+        isUncounted(header) ? "?" : "\(header.span)", reason(header) ?? "-",
         header.position.busSequence == 0 ? "-" : "\(header.position.busSequence)", streamID(header) ?? "-",
         moment(header.receivedAt), "\(header.length)", endsWell ? "ok" : "end",
       ], &buffer)
@@ -253,6 +254,7 @@ private struct RecordPrinter {
     text("kind", header.kind.name.description)
     number("span", header.span)
     text("reason", reason(header))
+    if header.kind == .loss { number("lost", isUncounted(header) ? 0 : header.span) }
     number("bus_seq", header.position.busSequence)
     text("stream_id", streamID(header))
     json.name("received_at", &buffer)
@@ -275,6 +277,11 @@ private struct RecordPrinter {
   private func reason(_ header: RecordHeader) -> String? {
     guard header.kind == .loss else { return nil }
     return LossReason(rawValue: header.reason)?.name.description ?? "\(header.reason)"
+  }
+
+  /// Whether it is a loss of nobody knows how many: its span then counts none of them.
+  private func isUncounted(_ header: RecordHeader) -> Bool {
+    header.kind == .loss && LossReason(rawValue: header.reason)?.isCounted == false
   }
 
   private func streamID(_ header: RecordHeader) -> String? {

@@ -66,7 +66,9 @@ func clear(_ session: borrowing Session) throws(Failure) -> ExitCode {
   return .success
 }
 
-private func losses(_ batch: Batch) -> String { batch.lost > 0 ? "; \(batch.lost) lost" : "" }
+private func losses(_ batch: Batch) -> String {
+  batch.losses > 0 ? "; \(lossCount(batch.lost, uncounted: batch.uncounted)) lost" : ""
+}
 
 extension Session {
   /// What `get` says with an entry, who marks without reading is told too.

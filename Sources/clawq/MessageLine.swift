@@ -73,10 +73,11 @@ struct MessageLines: ~Copyable {
     self.count += 1
   }
 
-  /// Adds the loss of `count` messages from `sequence` on; 0: nobody knows how many.
+  /// Adds the loss of `count` sequence numbers from `sequence` on.
   mutating func addLoss(_ sequence: UInt64, count: UInt64, _ reason: LossReason) {
     let start = texts.count
-    if count > 0 { texts.append(decimal: count) } else { texts.append("messages") }
+    let messages = reason.told(count)
+    if messages > 0 { texts.append(decimal: messages) } else { texts.append("an unknown number of messages") }
     texts.append(" lost: ")
     texts.append(reason.explanation)
     var line = MessageLine(sequence: sequence, seconds: nil)

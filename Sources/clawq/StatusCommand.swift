@@ -118,10 +118,13 @@ extension StatusReport {
     writeDaemon(row)
     writeRedis(row)
     row("telegram", "off")
-    var waiting = "\(outbox.new) waiting"
-    if let age = outbox.oldestAge { waiting += " (the oldest for \(duration(age / 1000)))" }
-    if outbox.stored > 0 { waiting += ", \(outbox.stored) sent and not mirrored" }
-    row("outbox", "\(waiting), \(outbox.failed) failed", outbox.failed > 0 ? .warning : .plain)
+    func oldest(_ part: OutboxStatus.Part) -> String {
+      part.oldestAge.map { " (the oldest sent \(duration($0 / 1000)) ago)" } ?? ""
+    }
+    var parts = "\(outbox.new.count) waiting\(oldest(outbox.new))"
+    if outbox.stored.count > 0 { parts += ", \(outbox.stored.count) in Redis and not mirrored\(oldest(outbox.stored))" }
+    parts += ", \(outbox.failed.count) failed\(oldest(outbox.failed))"
+    row("outbox", parts, outbox.failed.count > 0 ? .warning : .plain)
   }
 
   private func writeDaemon(_ row: (StaticString, String, Style.Ink) -> Void) {
@@ -154,7 +157,7 @@ extension StatusReport {
         switch redis {
         case .off: "off"
         case .connecting: "connecting"
-        case .catchingUp: "catching up"
+        case .catchingUp: "catching up\(health.progress.map { ": \($0.text)," } ?? "")"
         case .ready: "ready"
         case .waiting: "waiting to try again, unusable"
         }
@@ -244,16 +247,25 @@ extension StatusReport {
       let error = health.status?.redisError ?? ""
       if error.isEmpty { json.null(&buffer) } else { json.value(error, &buffer) }
       if let status = health.status, status.redis != .off { time("since", status.redisSince) }
+      if let progress = health.progress {
+        object("catch_up") {
+          number("done", progress.done)
+          number("total", progress.total)
+        }
+      }
     }
     object("telegram") {
       text("state", "off")
       for name: StaticString in ["depth", "oldest_s", "unknown"] { number(name, 0) }
     }
     object("outbox") {
-      number("new", UInt64(outbox.new))
-      number("stored", UInt64(outbox.stored))
-      number("failed", UInt64(outbox.failed))
-      number("oldest_s", (outbox.oldestAge ?? 0) / 1_000_000_000)
+      func age(_ name: StaticString, _ part: OutboxStatus.Part) { number(name, (part.oldestAge ?? 0) / 1_000_000_000) }
+      number("new", UInt64(outbox.new.count))
+      number("stored", UInt64(outbox.stored.count))
+      number("failed", UInt64(outbox.failed.count))
+      age("oldest_s", outbox.new)
+      age("stored_oldest_s", outbox.stored)
+      age("failed_oldest_s", outbox.failed)
     }
     json.endObject(&buffer)
     buffer.append("\n")

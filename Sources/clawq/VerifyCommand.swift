@@ -39,6 +39,8 @@ private struct Findings {
   private var losses = 0
   /// Messages that the losses stand for.
   private var lost: UInt64 = 0
+  /// Of the losses: those of nobody knows how many.
+  private var uncounted = 0
   private var moves = 0
   private var first: UInt64?
   private var next: UInt64 = 0
@@ -93,7 +95,9 @@ private struct Findings {
     case .position: moves += 1
     case .loss:
       losses += 1
-      lost = lost.addingReportingOverflow(header.span).overflow ? .max : lost + header.span
+      let told = LossReason(rawValue: header.reason)?.told(header.span) ?? header.span
+      if told == 0 { uncounted += 1 }
+      lost = lost.addingReportingOverflow(told).overflow ? .max : lost + told
     }
   }
 
@@ -187,7 +191,11 @@ extension Findings {
     }
     var summary = isWhole && badMarks == 0 ? "ok: " : "not ok: "
     summary += "\(counted(records, "record")) (\(counted(messages, "message"))"
-    if losses > 0 { summary += ", \(counted(losses, "loss", "losses")) of \(counted(lost, "message"))" }
+    if losses > 0 {
+      let known = lost > 0 || uncounted == 0
+      let number = (uncounted == 0 ? "" : "at least ") + counted(lost, "message")
+      summary += ", \(counted(losses, "loss", "losses")) of \(known ? number : "an unknown number of messages")"
+    }
     if moves > 0 { summary += ", \(counted(moves, "move")) of the stream position" }
     summary += ")"
     if let first, next > first { summary += ", numbers \(first) to \(next - 1)" }

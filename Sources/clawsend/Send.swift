@@ -7,9 +7,10 @@ import Settings
 import System
 import Terminal
 
-/// Puts one message into the outbox and prints its id.
+/// Puts one message into the outbox and prints its id; with `--wait`, waits for what becomes of it.
 func send(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> ExitCode {
   let from = try arguments.agentName(ofOperand: 0, called: "NAME")
+  let patience = try Patience(arguments)
   let settings = try arguments.loadSettings(notes)
   let text = try messageText(arguments, limit: settings.maxMessageBytes)
   let state = try arguments.openStateFolder(settings)
@@ -44,39 +45,59 @@ func send(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> Exi
   } catch {
     throw Failure(error)
   }
-  do throws(OutboxError) {
-    var sender = try OutboxSender(state: state.folder, access: settings.shareGroup ? .shared : .own)
-    _ = try sender.send(object.readable, id: id, sync: arguments.has(Options.sync))
-  } catch {
+  var sender = try openOutbox(state, settings)
+  let name: OutboxName
+  do { name = try sender.send(object.readable, id: id, sync: arguments.has(Options.sync)) } catch {
     throw Failure(error)
   }
 
-  try report(id, object.readable, arguments)
-  var complaint: String?
-  do throws(QueueError) {
-    let reader = try RingReader.open(StateFolder.queueFile, in: state.folder)
-    complaint = DaemonHealth(isLocked: presence == .running, status: reader.daemonStatus, now: wall / 1000).complaint
-  } catch {
-    complaint = "the queue cannot be read: \(error.description)"
+  let asJSON = arguments.has(Options.json)
+  // One object for each message, and its state is known only at the end.
+  if patience == nil || !asJSON {
+    var output = StandardOutput()
+    if asJSON { output.buffer.append(contentsOf: object.readable) } else { id.write(to: &output.buffer) }
+    try report(id, &output)
   }
-  if let complaint { notes.warning("accepted; but \(complaint)") }
+  if let complaint = complaint(state, isLocked: presence == .running, now: wall / 1000, { $0.complaint }) {
+    notes.warning("accepted; but \(complaint)")
+  }
+  guard let patience else { return .success }
+  let end = Ending(of: name, sender, state, patience)
+  if asJSON {
+    var output = StandardOutput()
+    end.writeJSON(object.readable, to: &output.buffer)
+    try report(id, &output)
+  }
+  if let failure = end.failure(id) { throw failure }
   return .success
+}
+
+private func openOutbox(_ state: borrowing StateFolder, _ settings: Settings) throws(Failure) -> OutboxSender {
+  do { return try OutboxSender(state: state.folder, access: settings.shareGroup ? .shared : .own) } catch {
+    throw Failure(error)
+  }
 }
 
 /// Prints what a program needs to speak of the message later. It is in the outbox already, so a closed output is no
 /// reason to call it unsent.
-private func report(_ id: ULID, _ object: borrowing Span<UInt8>, _ arguments: Arguments) throws(Failure) {
-  var output = StandardOutput()
-  if arguments.has(Options.json) {
-    output.buffer.append(contentsOf: object)
-  } else {
-    id.write(to: &output.buffer)
-  }
+func report(_ id: ULID, _ output: inout StandardOutput) throws(Failure) {
   output.buffer.append("\n")
   do { try output.write() } catch {
     throw Failure(
       .inputOutput, "message \(id.text) was sent, but its id could not be printed", why: error.why,
       whatToDo: "do not send it again")
+  }
+}
+
+/// What `judge` has to say of the daemon; nil where nothing is wrong.
+func complaint(
+  _ state: borrowing StateFolder, isLocked: Bool, now: UInt64, _ judge: (DaemonHealth) -> String?
+) -> String? {
+  do throws(QueueError) {
+    let reader = try RingReader.open(StateFolder.queueFile, in: state.folder)
+    return judge(DaemonHealth(isLocked: isLocked, status: reader.daemonStatus, now: now))
+  } catch {
+    return "the queue cannot be read: \(error.description)"
   }
 }
 

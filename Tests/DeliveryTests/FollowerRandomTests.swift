@@ -104,7 +104,9 @@ struct FollowerRandomTests {
       }
       // A second copy has a number of its own: it may be lost although the first was not.
       let missing = UInt64(redis.stored.count - messages.count)
-      #expect(lost >= missing && lost <= redis.number - UInt64(messages.count), "seed \(seed): lost \(lost), missing \(missing)")
+      #expect(
+        lost >= missing && lost <= redis.number - UInt64(messages.count),
+        "seed \(seed): lost \(lost), missing \(missing)")
       if lost < missing { return }
     }
   }

@@ -32,7 +32,8 @@ final class ModelRedis {
       number = 0
     }
     clock += 1
-    let id = max(StreamID(milliseconds: clock, sequence: 0), StreamID(milliseconds: lastID.milliseconds + 1, sequence: 0))
+    let id = max(
+      StreamID(milliseconds: clock, sequence: 0), StreamID(milliseconds: lastID.milliseconds + 1, sequence: 0))
     lastID = id
     if !stored.contains(message) { stored.append(message) }
     guard hasNumber, let epoch else {

@@ -33,6 +33,19 @@ struct TallyTests {
     #expect(now.total == 9 && now.unread == 0 && now.lost == 3 && now.read == 6)
   }
 
+  @Test("a loss of unknown number counts for the number that it occupies")
+  func uncounted() throws {
+    var queue = try Queue()
+    try queue.append(2)
+    try queue.lose(1, .resetUnknown)
+    try queue.append(1)
+    for unread: UInt64 in [3, 0] {
+      let now = try tally(queue)
+      #expect(now.total == 4 && now.unread == unread && now.lost == 1)
+      try queue.get()
+    }
+  }
+
   @Test("what a filter passes over is not unread")
   func filtered() throws {
     var queue = try Queue()

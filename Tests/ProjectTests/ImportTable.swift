@@ -33,7 +33,8 @@ let importTable: [TargetRule] = [
   TargetRule(
     "clawd",
     [
-      "Daemon", "Delivery", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings",
+      "Daemon", "Delivery", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "JSON", "Terminal",
+      "Settings",
       "System", "Bytes", "CStartup",
     ]),
   TargetRule(

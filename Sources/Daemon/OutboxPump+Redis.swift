@@ -1,0 +1,114 @@
+internal import Bytes
+internal import Delivery
+internal import Message
+internal import Outbox
+internal import RedisLink
+internal import System
+
+// To Redis the messages go in batches, one at a time, so that no retry can put one before another. A message leaves the
+// outbox when Redis has answered that the stream has it, or when it is found to have come back by the stream: an answer that
+// was lost with its connection is no reason to store it twice.
+
+extension OutboxPump {
+  /// Fills a batch and sends it.
+  func pumpIntoRedis(_ link: RedisLink, _ receiver: Receiver) throws(OutboxError) {
+    while link.batch.count < (alone > 0 ? 1 : Limits.publishBatchMessages) {
+      if loaded == nil {
+        buffer.removeAll()
+        loaded = try nextMessage()
+      }
+      guard let token = loaded else { break }
+      // Come back by the stream: its file was not taken away in time.
+      if intake.has(buffer) {
+        loaded = nil
+        try finish(token)
+        continue
+      }
+      guard link.batch.canTake(buffer.count) else { break }
+      link.batch.append(buffer.readable)
+      flights.append(token)
+      loaded = nil
+    }
+    guard !link.batch.isEmpty else {
+      // What was held back may have been taken away meanwhile.
+      isHeldBack = false
+      return
+    }
+    link.publishBatch(after: hasLookedBack ? nil : receiver.place)
+  }
+
+  /// The message is in the stream.
+  private func finish(_ token: OutboxToken) throws(OutboxError) {
+    published += 1
+    try drain.finish(token)
+    succeeded()
+  }
+
+  /// Redis has answered for the batch.
+  ///
+  /// - Returns: whether one of them was stored and not announced: nobody else was told.
+  func published(_ outcomes: [PublishOutcome]) -> String? {
+    hasLookedBack = true
+    let tokens = flights
+    flights.removeAll(keepingCapacity: true)
+    var unannounced: String?
+    for (token, outcome) in zip(tokens, outcomes) {
+      do throws(OutboxError) {
+        switch outcome {
+        case .stored(_, _, let announced, let text):
+          if !announced { unannounced = text }
+          if !mustPutBack { isHeldBack = false }
+          if alone > 0 { alone -= 1 }
+          try finish(token)
+        case .found:
+          if alone > 0 { alone -= 1 }
+          try finish(token)
+        case .refused(let kind, let text): try refused(token, kind, text)
+        case .notTried: mustPutBack = true
+        }
+      } catch {
+        trouble(error)
+      }
+    }
+    return unannounced
+  }
+
+  /// Redis refused all of the batch; nothing of it is stored.
+  func publishRefused(_ kind: RedisErrorKind, _ text: String) {
+    hasLookedBack = true
+    let tokens = flights
+    flights.removeAll(keepingCapacity: true)
+    guard tokens.count != 1 else {
+      do throws(OutboxError) { try refused(tokens[0], kind, text) } catch { trouble(error) }
+      return
+    }
+    mustPutBack = true
+    if kind == .tooLarge {
+      // One of them, or all together: alone they show which.
+      alone = tokens.count
+    } else {
+      wait(kind, text)
+    }
+  }
+
+  private func refused(_ token: OutboxToken, _ kind: RedisErrorKind, _ text: String) throws(OutboxError) {
+    guard kind == .tooLarge else {
+      mustPutBack = true
+      return wait(kind, text)
+    }
+    // It would be refused for ever, and hold up all behind it.
+    if alone > 0 { alone -= 1 }
+    if let failure = try drain.fail(token, .rejected("this Redis takes no message of that size: \(text)")) {
+      log(.error, failure.description)
+    }
+  }
+
+  private func wait(_ kind: RedisErrorKind, _ text: String) {
+    switch kind.reaction {
+    // The link says when Redis takes something again.
+    case .hold: isHeldBack = true
+    case .drop: break
+    case .refuse: trouble("Redis refuses a message: \(text)", atLeast: kind.leastDelay)
+    }
+  }
+}

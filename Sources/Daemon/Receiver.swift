@@ -1,0 +1,336 @@
+internal import Bytes
+internal import Delivery
+internal import EventLoop
+internal import Message
+internal import RedisLink
+internal import Ring
+internal import Settings
+internal import System
+
+/// Is told how far the reading of the stream has come.
+protocol ReceiverOwner: AnyObject {
+  /// All that the stream had was read: what comes now comes live.
+  func caughtUp()
+  /// A long reading has come further.
+  func progressed()
+  /// Redis does not let us read the stream.
+  func cannotRead(_ kind: RedisErrorKind, text: String)
+}
+
+/// Puts into the queue what comes by the link, live and from the stream: has the follower decide, keeps what it holds back,
+/// and asks Redis for what it wants to read.
+final class Receiver: TimerHandler {
+  /// A reading of so many entries is worth a line in the log, and another for each so many more.
+  private static let entriesPerLine: UInt64 = 10_000
+
+  private let loop: EventLoop
+  private let intake: Intake
+  private let log: DaemonLog
+  private let target: UInt64
+  private unowned let owner: any ReceiverOwner
+  private unowned let link: RedisLink
+
+  private var follower: StreamFollower
+  private var held = HeldMessages()
+  private var alarm: (timer: TimerToken, at: Instant)?
+  /// Live messages that were too long to be kept, and have not been found in the stream yet.
+  private var oversized: UInt64 = 0
+  private var saidEntries: UInt64 = 0
+  private var beganAt: Instant
+  /// Whether the queue's place is one in another server, database or channel than the one we are connected to.
+  private var isElsewhere: Bool
+
+  init(
+    _ loop: EventLoop, _ intake: Intake, _ link: RedisLink, target: UInt64, firstStart: FirstStart, log: DaemonLog,
+    owner: any ReceiverOwner
+  ) {
+    self.loop = loop
+    self.intake = intake
+    self.link = link
+    self.target = target
+    self.log = log
+    self.owner = owner
+    beganAt = loop.now
+    isElsewhere = intake.stream.map { $0.target != target } ?? false
+    follower = StreamFollower(place: intake.place, firstStart: firstStart)
+  }
+
+  /// Whether all that the stream had was read since the link came up.
+  var isLive: Bool { follower.isLive }
+  /// How many entries were read, and how many there are about (0: not known).
+  var progress: (done: UInt64, total: UInt64) { follower.progress }
+  /// Behind which entry to look for what an earlier call may have stored.
+  var place: StreamID? { follower.place?.id }
+
+  // MARK: - The link
+
+  func linkReady() {
+    guard !follower.isLive, !follower.isReading else { return }
+    beganAt = loop.now
+    saidEntries = 0
+    ask(follower.linkReady(at: loop.now))
+  }
+
+  func linkDown() {
+    follower.linkDown()
+    held.removeAll()
+    oversized = 0
+    if let alarm { loop.cancel(alarm.timer) }
+    alarm = nil
+  }
+
+  /// What came was more than fits into memory at once.
+  func pageWasTooLarge() { if follower.isReading { follower.pageWasTooLarge() } }
+
+  /// Something shows that others have what we lack.
+  func wantReading() { follower.wantReading() }
+
+  private func ask(_ request: StreamFollower.Request) {
+    switch request {
+    case .meta: link.fetch(.meta)
+    case .page(let id, let count): link.fetch(.page(from: id, count: count))
+    case .newest(let id, let count): link.fetch(.newest(before: id, count: count))
+    }
+  }
+
+  /// To be called at the end of every turn: arms the timer for what the follower waits for.
+  func turnEnded() {
+    guard let deadline = follower.deadline else { return }
+    if let alarm {
+      guard deadline < alarm.at else { return }
+      loop.cancel(alarm.timer)
+    }
+    alarm = (loop.arm(at: deadline, self), deadline)
+  }
+
+  func timerFired(_ token: TimerToken) {
+    alarm = nil
+    guard link.isOpen, let request = follower.due(at: loop.now) else { return }
+    beganAt = loop.now
+    saidEntries = 0
+    ask(request)
+  }
+
+  // MARK: - Live
+
+  func received(_ payload: borrowing Span<UInt8>) {
+    do throws(MessageFault) {
+      let examined = try intake.examine(payload)
+      settle(payload, examined)
+    } catch {
+      // What is no message is in no stream of ours, or will be counted there.
+      intake.lose(1, .invalid, error.description, now: now)
+    }
+  }
+
+  /// - Parameter heldSince: see `StreamFollower.hear`.
+  /// - Returns: whether it is to be held back (still).
+  @discardableResult
+  private func settle(
+    _ payload: borrowing Span<UInt8>, _ examined: Examined, heldSince: UInt64? = nil
+  ) -> Bool {
+    switch follower.hear(
+      examined.position, hasID: examined.key != nil, isKnown: examined.knowledge == .known, heldSince: heldSince)
+    {
+    case .take: take(payload, examined)
+    case .takePlain: intake.take(payload, examined, now: now)
+    case .pass: break
+    case .hold:
+      guard heldSince == nil else { return true }
+      let dropped = held.hold(payload, examined.position, since: follower.readings)
+      if dropped > 0 {
+        log(.info, "\(dropped) live messages were dropped while the stream is read; it will be read once more")
+      }
+      return true
+    }
+    return false
+  }
+
+  func receivedOversized(_ byteCount: Int) {
+    // If it is in the stream, it is found and counted there.
+    oversized += 1
+    follower.wantReading()
+  }
+
+  func heardMark(_ mark: borrowing Span<UInt8>) {
+    guard let colon = mark.indices.first(where: { mark[$0] == UInt8(ascii: ":") }) else { return }
+    follower.heardMark(
+      epoch: StreamEpoch(mark.extracting(0..<colon)), number: Decimal.unsigned(mark.extracting(colon + 1..<mark.count)))
+  }
+
+  // MARK: - The stream
+
+  func fetched(_ meta: StreamMeta) {
+    if isElsewhere {
+      isElsewhere = false
+      // The same stream under another name is still the same.
+      if meta.epoch == nil || meta.epoch != follower.place?.epoch {
+        log(
+          .notice,
+          "this queue was on another Redis, database or channel before: it comes to this one for the first time")
+        follower.forgetPlace()
+      }
+    }
+    if let request = follower.meta(epoch: meta.epoch, number: meta.number) { ask(request) }
+  }
+
+  func fetched(_ page: borrowing StreamPage, for request: StreamRequest) {
+    var page = copy page
+    var bytes = 0
+    if case .newest = request {
+      while let entry = page.next() {
+        bytes += entry.object?.count ?? 0
+        follower.newest(StreamEntryPlace(id: entry.id, epoch: entry.epoch, number: entry.number))
+      }
+      return step(follower.newestEnded(bytes: bytes))
+    }
+    while let entry = page.next() {
+      bytes += entry.object?.count ?? 0
+      guard take(entry) else { break }
+    }
+    step(follower.pageEnded(bytes: bytes, oldestKnown: intake.oldestKnown))
+  }
+
+  /// An entry of the stream; false where the rest of the page counts for nothing.
+  private func take(_ entry: borrowing StreamEntry) -> Bool {
+    let place = StreamEntryPlace(id: entry.id, epoch: entry.epoch, number: entry.number)
+    guard let object = entry.object else {
+      let what = entry.oversizedByteCount.map { "\($0) bytes are more than can be taken" }
+      return lose(place, what == nil ? .invalid : .tooLarge, what ?? "an entry of the stream without a message")
+    }
+    do throws(MessageFault) {
+      let examined = try intake.examine(object, place: entry.id)
+      guard let ruling = rule(place, isKnown: examined.knowledge == .known) else { return false }
+      if ruling.verdict == .take {
+        nameStream(ruling.before)
+        take(object, examined)
+      }
+      return true
+    } catch {
+      return lose(place, .invalid, error.description)
+    }
+  }
+
+  /// An entry that cannot be delivered: counted once, like a message.
+  private func lose(_ entry: StreamEntryPlace, _ reason: LossReason, _ why: String) -> Bool {
+    guard let ruling = rule(entry, isKnown: intake.knows(entry.id)) else { return false }
+    guard ruling.verdict == .take, let place = follower.place else { return true }
+    nameStream(ruling.before)
+    intake.lose(1, reason, why, at: place, now: now)
+    if reason == .tooLarge { oversized -= min(oversized, 1) }
+    return true
+  }
+
+  private func rule(_ entry: StreamEntryPlace, isKnown: Bool) -> Ruling? {
+    let ruling = follower.entry(entry, isKnown: isKnown)
+    guard ruling.verdict != .stop else { return nil }
+    count(ruling)
+    return ruling
+  }
+
+  /// Puts the message that was examined last into the queue, where we stand now.
+  private func take(_ object: borrowing Span<UInt8>, _ examined: Examined) {
+    guard let place = follower.place else { return }
+    if intake.isTooLarge(object.count) { oversized -= min(oversized, 1) }
+    intake.take(object, examined, at: place, now: now)
+  }
+
+  /// What is missing: heard already, or lost.
+  private func count(_ ruling: Ruling) {
+    if ruling.isReset {
+      intake.lose(1, .resetUnknown, "the stream in Redis was begun anew", now: now)
+    }
+    if ruling.lacksUnknown {
+      intake.lose(1, .trimmedUnknown, "Redis had dropped messages before they were fetched", now: now)
+    }
+    guard ruling.missing > 0, let epoch = ruling.before.epoch else { return }
+    let last = ruling.before.number
+    var next = last - ruling.missing + 1
+    nameStream(StreamPlace(epoch: epoch, number: next - 1, id: ruling.before.id))
+    held.take(next...last, of: epoch) { object, position in
+      lose(next..<position.number, ruling.before)
+      next = position.number + 1
+      guard let examined = try? intake.examine(object), examined.knowledge != .known else { return }
+      intake.take(
+        object, examined, at: StreamPlace(epoch: epoch, number: position.number, id: ruling.before.id), now: now)
+    }
+    lose(next..<last + 1, ruling.before)
+  }
+
+  private func lose(_ numbers: Range<UInt64>, _ place: StreamPlace) {
+    guard !numbers.isEmpty else { return }
+    let here = StreamPlace(epoch: place.epoch, number: numbers.upperBound - 1, id: place.id)
+    intake.lose(
+      UInt64(numbers.count), .trimmed, "Redis had dropped messages before they were fetched", at: here, now: now)
+  }
+
+  /// Whatever is recorded from here on is of the stream that we read, in which we stand at `place`.
+  private func nameStream(_ place: StreamPlace) {
+    guard intake.stream != identity(place) else { return }
+    intake.record(place, of: identity(place), now: now)
+  }
+
+  private func identity(_ place: StreamPlace) -> StreamIdentity {
+    StreamIdentity(epoch: place.epoch ?? .none, target: target)
+  }
+
+  private func step(_ step: ReadingStep) {
+    let (done, total) = follower.progress
+    switch step {
+    case .nothing: break
+    case .fetch(let request):
+      if done >= saidEntries + Self.entriesPerLine {
+        saidEntries = done
+        log(.info, "catching up: \(done)\(total > 0 ? " of about \(total)" : "") messages read")
+      }
+      owner.progressed()
+      ask(request)
+    case .finished(let ruling):
+      count(ruling)
+      finish()
+    }
+  }
+
+  private func finish() {
+    if let place = follower.place { intake.record(place, of: identity(place), now: now) }
+    if saidEntries > 0 { log(.notice, "caught up with the stream") }
+    if oversized > 0 {
+      intake.lose(oversized, .tooLarge, "longer than Redis's protocol is read here", now: now)
+      oversized = 0
+    }
+    let hadDropped = held.hasDropped
+    held.settle { payload, since in
+      guard let examined = try? intake.examine(payload) else { return false }
+      return settle(payload, examined, heldSince: since)
+    }
+    if hadDropped { follower.wantReading() }
+    owner.caughtUp()
+  }
+
+  func fetchRefused(_ kind: RedisErrorKind, text: String) {
+    follower.refused(at: loop.now, for: kind.reaction == .hold ? .seconds(1) : StreamFollower.barredPause)
+    guard kind.reaction == .refuse else { return }
+    owner.cannotRead(kind, text: text)
+    // What was held back is all there is.
+    held.settle { payload, since in
+      guard let examined = try? intake.examine(payload) else { return false }
+      return settle(payload, examined, heldSince: since)
+    }
+  }
+
+  private var now: UInt64 { loop.wallClock / 1000 }
+}
+
+extension Intake {
+  /// Where the queue says that we stand; nil where it was never joined to a stream.
+  var place: StreamPlace? {
+    guard let stream, let position else { return nil }
+    return StreamPlace(
+      epoch: stream.epoch == .none ? nil : stream.epoch, number: position.busSequence, id: position.id)
+  }
+}
+
+extension StreamEpoch {
+  /// Stands in the queue where a stream has no epoch.
+  static let none = StreamEpoch(high: 0, low: 0)
+}
