@@ -15,7 +15,7 @@ package struct StreamIdentity: Equatable, BitwiseCopyable, Sendable {
   package init?(payload: borrowing Span<UInt8>) {
     guard payload.count == IdentityLayout.byteCount else { return nil }
     var words: InlineArray<4, UInt64> = .init(repeating: 0)
-    for index in 0..<payload.count { words[index >> 3] |= UInt64(payload[index]) << UInt64(index & 7) * 8 }
+    for index in 0..<payload.count { words[index >> 3] |= UInt64(payload[index]) << (UInt64(index & 7) * 8) }
     guard words[0] == IdentityLayout.magic else { return nil }
     self.init(epoch: StreamEpoch(high: words[1], low: words[2]), target: words[3])
   }
@@ -23,7 +23,7 @@ package struct StreamIdentity: Equatable, BitwiseCopyable, Sendable {
   /// The payload of a record that holds it.
   var payload: InlineArray<32, UInt8> {
     let words: InlineArray<4, UInt64> = [IdentityLayout.magic, epoch.high, epoch.low, target]
-    return InlineArray { UInt8(truncatingIfNeeded: words[$0 >> 3] >> UInt64($0 & 7) * 8) }
+    return InlineArray { UInt8(truncatingIfNeeded: words[$0 >> 3] >> (UInt64($0 & 7) * 8)) }
   }
 }
 
