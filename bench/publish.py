@@ -31,7 +31,8 @@ def environment(place):
 
 def fill_outbox(options, place):
     """Makes an outbox with messages of the size that is measured, with clawsend, in a state folder of its own."""
-    with harness.clawd(options.programs, place, "local", 1 << 24):
+    daemon = options.programs, place, "local", 1 << 24
+    with harness.clawd(*daemon):
         pass
     words = [options.programs / "clawsend", "--state-dir", place / "state", "--config", place / "config.json", "bench"]
     new = place / "state" / "outbox" / "new"
@@ -40,9 +41,9 @@ def fill_outbox(options, place):
         subprocess.run([*words, text], check=True, capture_output=True, env=environment(place))
 
     send("x")
-    first = next(new.iterdir())
-    room = harness.SIZE - first.stat().st_size + 1
-    first.unlink()
+    room = harness.SIZE - next(new.iterdir()).stat().st_size + 1
+    with harness.clawd(*daemon):
+        harness.wait_until("the outbox is empty again", lambda: not os.listdir(new))
     for number in range(options.count):
         send(f"{number:010}".ljust(room, "x"))
     sizes = {file.stat().st_size for file in new.iterdir()}
