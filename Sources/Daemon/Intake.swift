@@ -91,6 +91,12 @@ package final class Intake {
     queue.window.knowledge(of: MessageKey(place), fingerprint: 0) == .known
   }
 
+  /// Whether the queue has another message that stood where this one stands now.
+  package func hasAnother(at place: StreamID, than examined: Examined?) -> Bool {
+    queue.window.hasAnother(
+      at: place, than: examined?.key ?? MessageKey(place), fingerprint: examined?.fingerprint ?? 0)
+  }
+
   /// Whether a message is one that would be lost for its size.
   package func isTooLarge(_ byteCount: Int) -> Bool { byteCount > limit }
 

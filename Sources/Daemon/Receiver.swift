@@ -200,7 +200,7 @@ final class Receiver: TimerHandler {
     }
     do throws(MessageFault) {
       let examined = try intake.examine(object, place: entry.id)
-      guard let ruling = rule(place, isKnown: examined.knowledge == .known) else { return false }
+      guard let ruling = rule(place, isKnown: examined.knowledge == .known, examined) else { return false }
       if ruling.verdict == .take {
         nameStream(ruling.before)
         take(object, examined)
@@ -213,7 +213,7 @@ final class Receiver: TimerHandler {
 
   /// An entry that cannot be delivered: counted once, like a message.
   private func lose(_ entry: StreamEntryPlace, _ reason: LossReason, _ why: String) -> Bool {
-    guard let ruling = rule(entry, isKnown: intake.knows(entry.id)) else { return false }
+    guard let ruling = rule(entry, isKnown: intake.knows(entry.id), nil) else { return false }
     guard ruling.verdict == .take, let place = follower.place else { return true }
     nameStream(ruling.before)
     intake.lose(1, reason, why, at: place, now: now)
@@ -221,8 +221,9 @@ final class Receiver: TimerHandler {
     return true
   }
 
-  private func rule(_ entry: StreamEntryPlace, isKnown: Bool) -> Ruling? {
-    let ruling = follower.entry(entry, isKnown: isKnown)
+  private func rule(_ entry: StreamEntryPlace, isKnown: Bool, _ examined: Examined?) -> Ruling? {
+    let isAnother = follower.isSeeking && intake.hasAnother(at: entry.id, than: examined)
+    let ruling = follower.entry(entry, isKnown: isKnown, isAnother: isAnother)
     guard ruling.verdict != .stop else { return nil }
     count(ruling)
     return ruling

@@ -89,6 +89,17 @@ package struct DedupeWindow: ~Copyable {
     return nil
   }
 
+  /// Whether the newest message that is known to stand at `place` in the stream is another one: then it is another stream,
+  /// or ids were given anew.
+  package func hasAnother(at place: StreamID, than key: MessageKey, fingerprint: UInt32) -> Bool {
+    for offset in stride(from: count - 1, through: 0, by: -1) {
+      let entry = entries[(head + offset) & (entries.count - 1)]
+      guard entry.place == place else { continue }
+      return entry.key != key || !(entry.fingerprint == fingerprint || entry.fingerprint == 0 || fingerprint == 0)
+    }
+    return false
+  }
+
   private func home(_ key: MessageKey) -> Int { Int(truncatingIfNeeded: key.hash) & (slots.count - 1) }
 
   private mutating func insert(_ index: Int) {

@@ -97,6 +97,10 @@ struct Reading: Sendable {
   var last: StreamID?
   /// The number of the epoch's last entry in the stream.
   var lastNumber: UInt64?
+  /// Of a reading from the beginning: entries before this one are older than what the queue knows. They were in it once,
+  /// but for those whose numbers are greater than `above`.
+  var notBefore = StreamID.zero
+  var above: UInt64 = 0
   /// Where there are no numbers, a missing entry of ours is all that shows a loss.
   var lacksUnknown = false
   /// For the progress.

@@ -53,15 +53,23 @@ extension StreamFollower {
       epoch: entry.epoch ?? reading.epoch, number: entry.number ?? reading.number, id: entry.id)
   }
 
+  /// Whether the next entry is to be the one at which we stand.
+  package var isSeeking: Bool { isReading && reading.mode == .seeking }
+
   /// An entry of a page.
   ///
-  /// - Parameter isKnown: whether the queue has it already, by its key and its bytes.
-  package mutating func entry(_ entry: StreamEntryPlace, isKnown: Bool) -> Ruling {
+  /// - Parameters:
+  ///   - isKnown: whether the queue has it already, by its key and its bytes.
+  ///   - isAnother: whether the queue knows another message at its id; asked only where `isSeeking`.
+  package mutating func entry(_ entry: StreamEntryPlace, isKnown: Bool, isAnother: Bool = false) -> Ruling {
     guard isReading, reading.mode != .lost else { return Ruling(verdict: .stop) }
     reading.inPage += 1
     reading.last = entry.id
-    if reading.mode == .seeking { return seek(entry) }
+    if reading.mode == .seeking { return seek(entry, isKnown: isKnown, isAnother: isAnother) }
     reading.seen += 1
+    if entry.id < reading.notBefore, entry.epoch != reading.epoch || entry.number ?? 0 <= reading.above {
+      return Ruling(verdict: .pass)
+    }
     if place == nil {
       // A first start: where we come in, nothing is missing before.
       place = StreamPlace(epoch: entry.epoch, number: (entry.number ?? 1) - 1, id: entry.id.previous)
@@ -94,9 +102,12 @@ extension StreamFollower {
   }
 
   /// The first entry of a reading that knows where we stand.
-  private mutating func seek(_ entry: StreamEntryPlace) -> Ruling {
-    guard let known = place, entry.id == known.id,
-      entry.epoch == nil || known.epoch == nil || entry.epoch == known.epoch
+  private mutating func seek(_ entry: StreamEntryPlace, isKnown: Bool, isAnother: Bool) -> Ruling {
+    // A replica that took over may have given our entry's id to another message. The one after which a first start came in
+    // is in no queue: its number tells.
+    guard let known = place, entry.id == known.id, !isAnother,
+      entry.epoch == nil || known.epoch == nil || entry.epoch == known.epoch,
+      isKnown || entry.number == nil || known.epoch == nil || entry.number == known.number
     else {
       reading.mode = .lost
       return Ruling(verdict: .stop)
@@ -145,9 +156,12 @@ extension StreamFollower {
   private mutating func beginAgain(_ oldestKnown: StreamID?) -> Request {
     reading.mode = .unanchored
     guard let place else { return ask(from: .zero) }
-    guard reading.epoch == place.epoch else { return ask(from: .zero) }
-    reading.lacksUnknown = place.epoch == nil
-    return ask(from: min(oldestKnown ?? place.id, place.id))
+    if reading.epoch == place.epoch {
+      reading.lacksUnknown = place.epoch == nil
+      reading.notBefore = min(oldestKnown ?? place.id, place.id)
+      reading.above = place.number
+    }
+    return ask(from: .zero)
   }
 
   /// The last page was read. The meta hash is older than the pages: of what it counted nothing may be missing in them.

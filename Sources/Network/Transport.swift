@@ -31,7 +31,8 @@ package enum ConnectingProgress: Equatable, Sendable {
 /// The seam to the network: an ordered stream of bytes to one peer. A socket is one, TLS over a socket another, and a
 /// simulation has its own.
 ///
-/// No operation waits. After one has thrown, only `close` is of use.
+/// No operation waits. After one has thrown, only `close` is of use; but after `write` has, what the peer said before it went
+/// may still be read.
 package protocol Transport: AnyObject {
   /// What the loop waits on, until `close`. Remove it from the loop before closing.
   var rawDescriptor: Int32 { get }

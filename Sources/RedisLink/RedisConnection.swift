@@ -170,7 +170,18 @@ final class RedisConnection: ReadinessHandler, DialHandler, TimerHandler {
       }
       askForReadiness()
     } catch {
-      fail(.transport(error))
+      readLast()
+      if self.transport != nil { fail(.transport(error)) }
+    }
+  }
+
+  /// A server that does not take something says why and goes: where its going is noticed first, what it said still waits
+  /// to be read.
+  private func readLast() {
+    for _ in 0..<Self.readsPerTurn {
+      guard let transport, case .bytes(let count)? = try? stream.read(from: transport) else { return }
+      bytesReceived += count
+      if let failure = serveFrames() { return fail(failure) }
     }
   }
 
@@ -223,12 +234,15 @@ final class RedisConnection: ReadinessHandler, DialHandler, TimerHandler {
     }
   }
 
-  /// Serves every frame that is complete.
+  /// Serves every frame that is complete, and sends what is to be said to them.
   private func serve() {
+    if let failure = serveFrames() { fail(failure) } else { flush() }
+  }
+
+  private func serveFrames() -> LinkFailure? {
     // Held for all frames of a read, not taken anew for each.
     let owner = self.owner
-    let failure = stream.serve { (frame) in phase == .open ? owner.received(frame, self) : shakeHands(frame) }
-    if let failure { fail(failure) } else { flush() }
+    return stream.serve { (frame) in phase == .open ? owner.received(frame, self) : shakeHands(frame) }
   }
 
   private func shakeHands(_ frame: borrowing RESPFrame) -> LinkFailure? {

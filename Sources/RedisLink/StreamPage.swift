@@ -1,5 +1,5 @@
 package import Bytes
-internal import RESP
+package import RESP
 
 /// A page of the stream: a view of a frame, gone with it. Walks the entries in the order in which Redis gave them.
 ///
@@ -12,9 +12,9 @@ package struct StreamPage: ~Escapable {
   /// The number of entries in the page, those included that were taken already.
   package let count: Int
 
-  /// - Precondition: `isPage(frame)`.
+  /// - Parameter frame: one that `CommanderMachine` has answered `fetched` to.
   @_lifetime(copy frame)
-  init(_ frame: RESPFrame) {
+  package init(_ frame: RESPFrame) {
     self.frame = frame
     count = Int(frame.root.integer)
   }

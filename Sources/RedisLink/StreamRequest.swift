@@ -1,5 +1,5 @@
 package import Bytes
-internal import RESP
+package import RESP
 
 /// What a daemon asks of the stream beside publishing.
 package enum StreamRequest: Equatable, BitwiseCopyable, Sendable {
@@ -91,7 +91,7 @@ package struct StreamMeta: Equatable, Sendable {
   }
 
   /// The answer to HMGET; nil where it is not one.
-  init?(_ frame: borrowing RESPFrame) {
+  package init?(_ frame: borrowing RESPFrame) {
     guard frame.root.integer == 2, frame.count == 3, isValue(frame[1].kind), isValue(frame[2].kind) else { return nil }
     epoch = frame[1].kind.isString ? StreamEpoch(frame.text(frame[1])) : nil
     number = frame[2].kind.isString ? streamNumber(frame.text(frame[2])) : nil

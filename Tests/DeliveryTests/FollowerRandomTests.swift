@@ -14,6 +14,7 @@ struct FollowerRandomTests {
     var fails = false
     var resets = false
     var forges = false
+    var repeats = true
   }
 
   /// One history of a stream and a daemon that was joined at its beginning.
@@ -31,13 +32,16 @@ struct FollowerRandomTests {
       switch Int.random(in: 0..<40, using: &random) {
       case 0..<12: for _ in 0..<Int.random(in: 1...3, using: &random) { send(redis.publish()) }
       case 12..<22: daemon.hear()
-      case 22..<30: daemon.answer()
+      case 22..<30:
+        // What was trimmed before it was fetched, and is heard after its loss was counted, comes late: not in these.
+        if weather.trims, !weather.fails { while !daemon.inbox.isEmpty, daemon.isUp { daemon.hear() } }
+        daemon.answer()
       case 30, 31: daemon.linkDown()
       case 32, 33: if !daemon.isUp { daemon.linkUp() }
       case 34: daemon.die()
       case 35:
         // Sent again after an unknown outcome, and not seen by who looked: a second copy.
-        if let entry = redis.entries.randomElement(using: &random) { send(redis.publish(entry.message)) }
+        if weather.repeats, let entry = redis.entries.randomElement(using: &random) { send(redis.publish(entry.message)) }
       case 36:
         daemon.now = daemon.now + .milliseconds(700)
         if daemon.request == nil, let request = daemon.follower.due(at: daemon.now) { daemon.request = request }
@@ -91,7 +95,7 @@ struct FollowerRandomTests {
   @Test("what was trimmed is counted exactly, and the rest comes once and in order")
   func trimmed() {
     for seed in seeds(2_000) {
-      let (redis, daemon, _) = history(seed, Weather(trims: true))
+      let (redis, daemon, _) = history(seed, Weather(trims: true, repeats: false))
       let messages = daemon.messages
       #expect(messages == redis.stored.filter { Set(messages).contains($0) }, "seed \(seed): order")
       var lost: UInt64 = 0

@@ -22,6 +22,7 @@ final class ModelRedis {
   private var epochs: UInt64 = 0
   private var messages = 0
   private var lastID = StreamID.zero
+  private var masters: UInt64 = 0
 
   /// The script: answers the message and what it is published with.
   func publish(_ message: Int? = nil, hasNumber: Bool = true) -> (message: Int, position: BusPosition?) {
@@ -32,8 +33,8 @@ final class ModelRedis {
       number = 0
     }
     clock += 1
-    let id = max(
-      StreamID(milliseconds: clock, sequence: 0), StreamID(milliseconds: lastID.milliseconds + 1, sequence: 0))
+    // Two masters do not give the very same id twice, be it for their clocks.
+    let id = StreamID(milliseconds: max(clock, lastID.milliseconds + 1), sequence: masters)
     lastID = id
     if !stored.contains(message) { stored.append(message) }
     guard hasNumber, let epoch else {
@@ -72,6 +73,7 @@ final class ModelRedis {
     entries.removeLast(min(count, entries.count))
     number -= min(UInt64(count), number)
     clock -= min(clockBehind, clock - 1)
+    masters += 1
     lastID = entries.last?.place.id ?? .zero
   }
 
@@ -183,7 +185,7 @@ final class ModelDaemon {
     case .hold:
       guard heldSince == nil else { return true }
       let text = Array("\(message) \(position.map { "\($0.epoch.text):\($0.number):\($0.id.text)" } ?? "")".utf8)
-      _ = held.hold(text.span, since: follower.readings)
+      _ = held.hold(text.span, position, since: follower.readings)
     }
     return false
   }
@@ -197,7 +199,10 @@ final class ModelDaemon {
       if let next = follower.meta(epoch: redis.epoch, number: redis.epoch == nil ? nil : redis.number) { ask(next) }
     case .page(let id, let count):
       for entry in redis.page(from: id, count: count) {
-        let ruling = follower.entry(entry.place, isKnown: isKnown(entry.message))
+        let ruling = follower.entry(entry.place, isKnown: isKnown(entry.message),
+          isAnother: follower.isSeeking
+            && window.hasAnother(
+              at: entry.place.id, than: Self.key(entry.message), fingerprint: UInt32(entry.message)))
         if ruling.verdict == .stop { break }
         lose(ruling)
         if ruling.verdict == .take { append(.message(entry.message), follower.place) }
@@ -212,7 +217,21 @@ final class ModelDaemon {
   private func lose(_ ruling: Ruling) {
     if ruling.isReset { append(.reset, ruling.before) }
     if ruling.lacksUnknown { append(.lostUnknown, ruling.before) }
-    if ruling.missing > 0 { append(.lost(ruling.missing), ruling.before) }
+    guard ruling.missing > 0, let epoch = ruling.before.epoch else { return }
+    var next = ruling.before.number - ruling.missing + 1
+    let last = ruling.before.number
+    func count(_ end: UInt64) {
+      guard end > next else { return }
+      append(.lost(end - next), StreamPlace(epoch: epoch, number: end - 1, id: ruling.before.id))
+    }
+    held.take(next...last, of: epoch) { text, position in
+      count(position.number)
+      next = position.number + 1
+      let message = Int(String(repairing: text).split(separator: " ")[0]) ?? 0
+      guard !isKnown(message) else { return }
+      append(.message(message), StreamPlace(epoch: epoch, number: position.number, id: ruling.before.id))
+    }
+    count(last + 1)
   }
 
   private func step(_ step: ReadingStep) {
@@ -235,10 +254,10 @@ final class ModelDaemon {
   func settle() {
     if !isUp { linkUp() }
     for _ in 0..<100_000 {
-      if request != nil {
-        answer()
-      } else if !inbox.isEmpty {
+      if !inbox.isEmpty {
         hear()
+      } else if request != nil {
+        answer()
       } else if follower.deadline != nil {
         now = now + StreamFollower.readingInterval
         if let request = follower.due(at: now) { ask(request) }

@@ -56,6 +56,19 @@ def test_a_queue_once_joined_to_redis_is_no_local_bus_by_accident(node):
     assert node.texts(1) == ["on purpose"]
 
 
+def test_a_local_bus_that_joins_a_redis_keeps_its_queue(local_node, redis_server):
+    local_node.send("alone")
+    wait_until("received", lambda: local_node.unread() == 1)
+    local_node.stop()
+    local_node.configure({"redis_url": redis_server.url})
+    local_node.start()
+    local_node.send("together")
+    assert [(message["seq"], message["text"]) for message in local_node.collect(2)] == [(1, "alone"), (2, "together")]
+    local_node.stop()
+    local_node.configure({})
+    assert local_node.refuses()[0] == 78
+
+
 def test_the_reader_and_the_sender_work_meanwhile(node):
     node.send("one")
     wait_until("received", lambda: node.unread() == 1)

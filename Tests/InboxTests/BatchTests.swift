@@ -64,6 +64,35 @@ struct BatchTests {
     #expect(second.first == .loss(sequence: 5, count: 2, reason: .invalid))
   }
 
+  @Test(
+    "losses of unknown number are told as 0, once, and are no messages in its count", arguments: [1, .max] as [Int])
+  func uncounted(entries: Int) throws {
+    var queue = try Queue()
+    try queue.lose(4, .trimmed)
+    try queue.lose(1, .trimmedUnknown)
+    try queue.append(1)
+    try queue.lose(1, .resetUnknown)
+    var seen: [Entry] = []
+    var lost: UInt64 = 0
+    var uncounted = 0
+    for _ in 0..<5 {
+      var consumer = try queue.consumer()
+      var buffer = ByteBuffer(capacity: 1024)
+      let batch = try consumer.collect(BatchLimits(entries: entries, bytes: .max), .array, to: &buffer)
+      seen += try parse(buffer.readable, .array)
+      lost += batch.lost
+      uncounted += batch.uncounted
+      try consumer.commit(batch)
+    }
+    let told: [Entry] = [
+      .loss(sequence: 1, count: 4, reason: .trimmed), .loss(sequence: 5, count: 0, reason: .trimmed),
+      .message(sequence: 6), .loss(sequence: 7, count: 0, reason: .reset),
+    ]
+    #expect(seen == told)
+    #expect(lost == 4 && uncounted == 2)
+    #expect(try queue.cursor()?.lost == 6, "the numbers that no message has")
+  }
+
   @Test("has at most 32 KiB, its brackets included", arguments: [BatchFormat.array, .lines])
   func bytes(format: BatchFormat) throws {
     var queue = try Queue()

@@ -141,11 +141,46 @@ struct DaemonHealthTests {
 
   @Test(
     "a Redis that was unusable for more than 60 s is told, with the reason",
-    arguments: [RedisState.connecting, .waiting, .catchingUp])
+    arguments: [RedisState.connecting, .waiting])
   func outage(redis: RedisState) throws {
     #expect(health(status(redis), after: 60).complaint == nil)
     let line = try #require(health(status(redis, error: "refused"), after: 61).complaint)
     #expect(line.hasPrefix("Redis is unusable since ") && line.contains("(refused)") && line.contains("clawq status"))
+  }
+
+  @Test("a catch-up that takes long is told with how far it has come, and not as an outage")
+  func catchingUp() throws {
+    var status = status(.catchingUp, error: "refused")
+    #expect(health(status, after: 60).complaint == nil)
+    for (done, total, text) in [
+      (12_000, 100_000, "(12,000 of about 100,000)"), (0, 0, "(0 so far)"), (999, 0, "(999 so far)"),
+      (1_234_567, 1000, "(1,234,567 of about 1,234,567)"),
+    ] as [(UInt64, UInt64, String)] {
+      status.catchUpDone = done
+      status.catchUpTotal = total
+      let line = try #require(health(status, after: 61).complaint)
+      #expect(line.hasPrefix("clawd is catching up with Redis since ") && line.contains(text))
+      #expect(!line.contains("unusable") && !line.contains("refused"))
+    }
+    let progress = health(status, after: 1).progress
+    #expect(progress?.done == 1_234_567 && progress?.total == 1_234_567, "more than was thought")
+    #expect(health(status, after: 1, isLocked: false).progress == nil, "one that is gone catches up with nothing")
+    status.redis = .ready
+    #expect(health(status, after: 1).progress == nil)
+  }
+
+  @Test("what holds a message up is known at once, before it is a complaint")
+  func hindrance() throws {
+    #expect(health(status(.ready), after: 1).hindrance == nil && health(status(.off), after: 1).hindrance == nil)
+    let waiting = health(status(.waiting, error: "refused"), after: 1)
+    #expect(waiting.complaint == nil)
+    #expect(waiting.hindrance?.hasPrefix("Redis is unusable since ") == true)
+    #expect(waiting.hindrance?.contains("(refused)") == true)
+    #expect(health(status(.catchingUp), after: 1).hindrance?.hasPrefix("clawd is catching up") == true)
+    #expect(health(nil, after: 1).hindrance?.contains("start") == true, "it has its lock, and has said nothing yet")
+    for health in [health(status(.ready), after: 1, isLocked: false), health(status(.ready), after: 91)] {
+      #expect(health.hindrance != nil && health.hindrance == health.complaint)
+    }
   }
 
   @Test("a clock that was set back makes nothing hang and nothing trap")

@@ -214,6 +214,15 @@ struct StatusTests {
     let status = try OutboxStatus(state: state.open(), now: written + .seconds(9))
     #expect(status.new.count == 3 && status.stored.count == 1 && status.failed.count == 1)
     #expect(status.new.oldestAge == .seconds(9))
+    // What is in the others is as old as the first that was sent of them, whatever stands beside it.
+    try state.put("young", "failed", name(900))
+    try state.put("strange", "failed", "%2E")
+    for (folder, file, at) in [("stored", name(77), 5), ("failed", names[0].text, 7)] as [(String, String, UInt64)] {
+      shell("touch -d '@\(at)' '\(state.path)/outbox/\(folder)/\(file)'")
+    }
+    let later = try OutboxStatus(state: state.open(), now: .seconds(10))
+    #expect(later.stored.oldestAge == .seconds(5))
+    #expect(later.failed.count == 3 && later.failed.oldestAge == .seconds(3))
     let early = try OutboxStatus(state: state.open(), now: 0)
     #expect(early.new.oldestAge == 0)
   }

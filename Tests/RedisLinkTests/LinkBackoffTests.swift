@@ -97,13 +97,13 @@ struct LinkBackoffTests {
     let told = test.log.events
     if test.link.isReady {
       test.redis.publish("unheard")
-      test.publish("unanswered", 1)
+      test.publish("unanswered")
     }
     test.link.stop()
     #expect(test.redis.open.isEmpty && test.world.watchedDevices == 0)
     let turns = try test.run(for: .seconds(3600))
     #expect(turns == 0, "no timer is left")
-    #expect(test.log.events == told && test.log.messages == [] && test.log.published == [])
+    #expect(test.log.events == told && test.log.messages == [] && test.log.batches == [])
     #expect(test.world.mistakes == [])
     // And it can be started again.
     test.redis.connectsNever = false

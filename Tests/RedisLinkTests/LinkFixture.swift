@@ -8,15 +8,26 @@ import Testing
 
 /// What a link told its handler, in order.
 final class LinkLog: RedisLinkHandler {
-  var events: [String] = []
+  /// What became of the link.
+  var events: [String] = [] { didSet { all.append(events.last ?? "") } }
+  /// The same, and between it what became of batches.
+  var all: [String] = []
   var messages: [String] = []
   var oversized: [Int] = []
   var failures: [LinkFailure] = []
   var delays: [UInt64] = []
-  var published: [UInt64] = []
-  var refused: [(token: UInt64, kind: RedisErrorKind, text: String)] = []
+  /// The outcomes of each batch.
+  var batches: [[PublishOutcome]] = []
+  /// Batches of which nothing was stored.
+  var refused: [(kind: RedisErrorKind, text: String)] = []
+  var withoutScript: [String] = []
+  /// The answers to requests, as texts, in order.
+  var answers: [String] = []
+  var marks: [String] = []
   var onMessage: () -> Void = {}
   var onPublished: () -> Void = {}
+
+  var outcomes: [PublishOutcome] { batches.flatMap { $0 } }
 
   func linkReady() { events.append("ready") }
   var holds: [(kind: RedisErrorKind, text: String)] = []
@@ -40,11 +51,59 @@ final class LinkLog: RedisLinkHandler {
     oversized.append(byteCount)
     messages.append("oversized")
   }
-  func published(_ token: UInt64) {
-    published.append(token)
+  func heardMark(_ mark: borrowing Span<UInt8>) { marks.append(String(repairing: mark)) }
+  func published(_ outcomes: [PublishOutcome]) {
+    all.append("published")
+    batches.append(outcomes)
     onPublished()
   }
-  func refused(_ token: UInt64, _ kind: RedisErrorKind, text: String) { refused.append((token, kind, text)) }
+  func publishRefused(_ kind: RedisErrorKind, text: String) {
+    all.append("refused")
+    refused.append((kind, text))
+  }
+  func linkStoresWithoutScript(because text: String) { withoutScript.append(text) }
+  func fetched(meta: StreamMeta) {
+    answers.append("meta \(meta.epoch?.text ?? "none") \(meta.number.map { "\($0)" } ?? "none")")
+  }
+  func fetched(page: borrowing StreamPage, for request: StreamRequest) {
+    answers.append("page \(texts(page).joined(separator: " "))")
+  }
+  func fetched(count: UInt64, for request: StreamRequest) { answers.append("\(request) \(count)") }
+  func fetchRefused(_ request: StreamRequest, _ kind: RedisErrorKind, text: String) {
+    answers.append("refused \(kind): \(text)")
+  }
+}
+
+/// Each entry of a page: `<id>=<object>`.
+func texts(_ page: borrowing StreamPage) -> [String] {
+  var page = copy page
+  var texts: [String] = []
+  while let entry = page.next() {
+    var object = entry.oversizedByteCount.map { "(\($0))" } ?? "none"
+    if let bytes = entry.object { object = String(repairing: bytes) }
+    texts.append("\(entry.id.text)=\(object)")
+  }
+  return texts
+}
+
+/// An object as a daemon gives it to the link.
+func object(_ text: String) -> String { "{\"text\":\"\(text)\"}" }
+
+extension PublishOutcome {
+  /// Stored and announced.
+  var isArrived: Bool {
+    guard case .stored(_, _, announced: true, text: "") = self else { return false }
+    return true
+  }
+  /// The number it was stored under.
+  var number: UInt64? {
+    guard case .stored(let number, _, _, _) = self else { return nil }
+    return number
+  }
+  var refusal: RedisErrorKind? {
+    guard case .refused(let kind, _) = self else { return nil }
+    return kind
+  }
 }
 
 /// A link to a simulated Redis.
@@ -61,7 +120,9 @@ final class SimulatedLink {
     var next: () -> UInt64 = { 0 }
   }
 
-  init(_ login: RedisLogin = RedisLogin(), channel: String = "openclaw-chat") throws {
+  init(
+    _ login: RedisLogin = RedisLogin(), channel: String = "openclaw-chat", streamMaxLength: Int = 10_000
+  ) throws {
     let world = try SimulatedWorld()
     let redis = SimulatedRedis(world)
     let random = Dice()
@@ -69,7 +130,9 @@ final class SimulatedLink {
     self.redis = redis
     self.random = random
     loop = EventLoop(poller: world)
-    let target = RedisTarget(endpoint: .tcp(host: "127.0.0.1", port: 6379), login: login, channel: channel)
+    let target = RedisTarget(
+      endpoint: .tcp(host: "127.0.0.1", port: 6379), login: login, channel: channel,
+      streamMaxLength: streamMaxLength)
     link = RedisLink(
       loop, NoResolver(), target, random: { random.next() }, handler: log, makeTransport: redis.connect)
   }
@@ -81,7 +144,8 @@ final class SimulatedLink {
     self.loop = loop
     self.random = Dice()
     let target = RedisTarget(
-      endpoint: .tcp(host: "127.0.0.1", port: 6379), login: RedisLogin(), channel: "openclaw-chat")
+      endpoint: .tcp(host: "127.0.0.1", port: 6379), login: RedisLogin(), channel: "openclaw-chat",
+      streamMaxLength: 10_000)
     link = RedisLink(loop, NoResolver(), target, random: random, handler: log, makeTransport: redis.connect)
   }
 
@@ -96,9 +160,16 @@ final class SimulatedLink {
     try #require(link.isReady)
   }
 
-  func publish(_ text: String, _ token: UInt64) {
-    let bytes = Array(text.utf8)
-    link.publish(bytes.span, token: token)
+  /// Publishes objects with these texts as one batch, and sends it.
+  func publish(_ texts: String..., after: StreamID? = nil) { publish(objects: texts.map(object), after: after) }
+
+  func publish(objects: [String], after: StreamID? = nil) {
+    for text in objects {
+      let bytes = Array(text.utf8)
+      link.batch.append(bytes.span)
+    }
+    link.publishBatch(after: after)
+    link.turnEnded()
   }
 
   var subscriber: SimulatedConnection { get throws { try #require(redis.subscribers.last) } }

@@ -37,13 +37,12 @@ struct LinkPathTests {
     let test = try SimulatedLink()
     try test.startUp()
     test.redis.isFrozen = true
-    test.publish("a", 1)
-    test.link.turnEnded()
+    test.publish("a")
     try test.run(for: .seconds(10) - 1)
     #expect(test.log.events == ["ready"])
     try test.run(for: 1)
-    #expect(test.log.failures == [.noAnswer(to: "PUBLISH", after: .seconds(10))])
-    #expect(test.log.published == [] && test.log.refused.isEmpty)
+    #expect(test.log.failures == [.noAnswer(to: "EVALSHA", after: .seconds(10))])
+    #expect(test.log.batches == [] && test.log.refused.isEmpty)
   }
 
   @Test("a server that answers and delivers nothing is noticed 10 s after its answer")
@@ -114,7 +113,7 @@ struct LinkPathTests {
     test.link.start()
     try test.run(for: .seconds(62))
     #expect(test.log.events == Array(repeating: "held", count: 7), "at 0, 1, 3, 7, 15, 31 and 61 s")
-    #expect(test.log.holds.allSatisfy { $0.kind == .notReady } && !test.link.isReady && !test.link.canPublish(1))
+    #expect(test.log.holds.allSatisfy { $0.kind == .notReady } && !test.link.isReady && !test.link.canPublish)
     test.redis.publish("heard")
     try test.run()
     #expect(test.log.messages == ["heard"] && test.redis.attempts == 2)
@@ -132,12 +131,11 @@ struct LinkPathTests {
     let test = try SimulatedLink()
     try test.startUp()
     test.redis.refusal = { _ in error }
-    test.publish("a", 1)
-    test.publish("b", 2)
-    test.link.turnEnded()
+    test.publish("a", "b")
     try test.run()
-    #expect(test.log.refused.map(\.token) == [1, 2])
-    #expect(!test.link.isReady && !test.link.canPublish(1) && test.redis.open.count == 2)
+    #expect(test.log.outcomes.map { $0.refusal == nil } == [false, true] && test.log.outcomes.last == .notTried)
+    #expect(test.log.all == ["ready", "published", "held"])
+    #expect(!test.link.isReady && !test.link.canPublish && test.redis.open.count == 2)
     test.redis.refusal = { _ in nil }
     try test.run(for: .seconds(1))
     #expect(test.link.isReady && test.redis.attempts == 2 && test.log.failures == [])
@@ -160,8 +158,7 @@ struct LinkPathTests {
       test.redis.errors["EVAL"] = probeSays
     } else {
       test.redis.refusal = { _ in "READONLY You can't write against a read only replica." }
-      test.publish("a", 7)
-      test.link.turnEnded()
+      test.publish("a")
     }
     try test.run(for: byProbe ? 1 : 0)
     #expect(test.log.failures.first?.fault == .refused(.readOnly))

@@ -58,23 +58,31 @@ struct LinkTests {
     for message in messages { test.redis.publish(message) }
     try test.run()
     #expect(test.log.messages == messages)
-    for token in 0..<10 { test.publish("own \(token)", UInt64(token)) }
+    test.publish(objects: (0..<10).map { object("own \($0)") })
     try test.run()
-    #expect(test.log.published == Array(0..<10))
-    #expect(test.log.messages == messages + (0..<10).map { "own \($0)" })
+    #expect(test.log.outcomes.map(\.number) == Array(1...10) && test.log.outcomes.allSatisfy(\.isArrived))
+    #expect(test.log.messages == test.redis.announced && test.log.messages.count == messages.count + 10)
+    #expect(test.log.messages.last?.hasPrefix(#"{"text":"own 9","bus":"0000"#) == true, "with its place in the stream")
     #expect(test.log.events == ["ready"])
   }
 
-  @Test("all that is published in a turn is written at once")
+  @Test("a batch, and all that is asked in the same turn, is written at once, as one command each")
   func batches() throws {
     let test = try SimulatedLink()
     try test.startUp()
+    test.publish("teaches the script")
+    try test.run()
     let before = try test.commander.writes.count
-    for token in 0..<20 { test.publish("m\(token)", UInt64(token)) }
+    let objects = (0..<20).map { object("m\($0)") }
+    for text in objects { test.link.batch.append(Array(text.utf8).span) }
+    test.link.publishBatch()
+    test.link.fetch(.length)
     test.redis.publish("wakes the loop")
     try test.run()
     #expect(try test.commander.writes.count == before + 1)
-    #expect(test.log.published == Array(0..<20))
+    #expect(test.log.outcomes.map(\.number) == Array(1...21))
+    #expect(Array(test.redis.published.dropFirst()) == objects && test.redis.commandCounts["EVALSHA"] == 2)
+    #expect(test.log.answers == ["length 21"])
   }
 
   @Test("nothing may be published before the subscription is confirmed")
@@ -84,12 +92,12 @@ struct LinkTests {
     test.link.start()
     try test.run(for: .seconds(5))
     #expect(test.redis.open.count == 1, "whoever is refused is refused once")
-    #expect(!test.link.isReady && !test.link.canPublish(1) && test.log.events == [])
+    #expect(!test.link.isReady && !test.link.canPublish && test.log.events == [])
     let subscriber = try #require(test.redis.open.first { $0.commands.contains(subscribes) })
     test.redis.ignoredCommands = []
     test.redis.serve(["SUBSCRIBE", "openclaw-chat", SimulatedRedis.probeChannel], subscriber)
     try test.run()
-    #expect(test.link.isReady && test.link.canPublish(1))
+    #expect(test.link.isReady && test.link.canPublish)
     #expect(test.redis.published == [])
   }
 
@@ -101,7 +109,7 @@ struct LinkTests {
     test.redis.ignoredCommands = ["PUBLISH"]
     try test.run()
     #expect(test.redis.open.count == 2 && test.redis.subscribers.count == 1)
-    #expect(!test.link.isReady && !test.link.canPublish(1) && test.log.events == [])
+    #expect(!test.link.isReady && !test.link.canPublish && test.log.events == [])
     test.redis.publish("heard already")
     try test.run()
     #expect(test.log.messages == ["heard already"] && !test.link.isReady, "that is no answer")
@@ -138,7 +146,9 @@ struct LinkTests {
     var tried: [String] = []
     let names = Names(loop)
     let log = LinkLog()
-    let target = RedisTarget(endpoint: .tcp(host: "redis.test", port: 1), login: RedisLogin(), channel: "openclaw-chat")
+    let target = RedisTarget(
+      endpoint: .tcp(host: "redis.test", port: 1), login: RedisLogin(), channel: "openclaw-chat",
+      streamMaxLength: 10)
     let link = RedisLink(
       loop, names, target, random: { 0 }, handler: log,
       makeTransport: { (address) throws(TransportFault) in
@@ -179,21 +189,17 @@ struct LinkTests {
     let test = try SimulatedLink()
     try test.startUp()
     test.redis.holdsAnswers = true
-    test.publish("a", 1)
-    test.publish("b", 2)
-    test.publish("c", 3)
-    test.link.turnEnded()
-    test.redis.releaseOneAnswer()
+    test.publish("a", "b", "c")
     try test.run()
-    #expect(test.log.published == [1])
+    #expect(test.redis.published.count == 3 && test.log.batches == [] && test.link.batch.count == 3)
     try test.commander.end()
     try test.run()
-    #expect(test.log.events == ["ready", "down", "ready"])
+    #expect(test.log.events == ["ready", "down", "ready"] && test.link.batch.count == 0)
     test.redis.holdsAnswers = false
     test.redis.releaseAnswers()
-    test.publish("d", 4)
+    test.publish("d")
     try test.run(for: .seconds(60))
-    #expect(test.log.published == [1, 4] && test.log.refused.isEmpty)
+    #expect(test.log.outcomes.map(\.number) == [4] && test.log.refused.isEmpty)
   }
 
   @Test("a write that blocks goes on where it stopped when there is room, and no turn is made meanwhile")
@@ -203,41 +209,46 @@ struct LinkTests {
     let commander = try test.commander
     commander.writeRoom = 10
     let large = String(repeating: "y", count: 100_000)
-    test.publish(large, 1)
-    test.publish("after", 2)
-    test.link.turnEnded()
+    test.publish(large, "after")
     #expect(try test.run(for: .seconds(9)) == 0)
-    #expect(test.log.published == [])
+    #expect(test.log.batches == [])
     #expect(test.world.interest(in: commander.rawDescriptor) == .both)
     for room in [1, 50_000, 3] {
       commander.writeRoom = room
       try test.run()
     }
-    #expect(test.log.published == [])
+    #expect(test.log.batches == [])
     commander.writeRoom = .max
     try test.run()
-    #expect(test.log.published == [1, 2])
-    #expect(test.redis.published == [large, "after"])
+    #expect(test.log.outcomes.map(\.number) == [1, 2])
+    #expect(test.redis.published == [object(large), object("after")])
     #expect(try test.run(for: .seconds(40)) <= 1, "nothing waits to write any more: only the deadline is looked at")
     #expect(test.world.interest(in: commander.rawDescriptor) == .readable)
   }
 
-  @Test("the limit of what is in flight holds, and one message larger than it may go alone")
-  func limits() throws {
+  @Test("one batch is in flight at a time, and what is asked meanwhile is answered in its turn")
+  func oneInFlight() throws {
     let test = try SimulatedLink()
     try test.startUp()
+    test.publish("teaches the script")
+    try test.run()
     test.redis.holdsAnswers = true
-    var count: UInt64 = 0
-    while test.link.canPublish(5) {
-      test.publish("12345", count)
-      count += 1
-    }
-    #expect(count == UInt64(Limits.publishBatchMessages))
-    test.link.turnEnded()
+    test.publish("first")
+    test.link.fetch(.length)
+    try test.run()
+    #expect(!test.link.canPublish && test.link.isReady && !test.link.batch.canTake(1))
+    test.redis.store(object("somebody else's"))
+    test.link.fetch(.length)
+    try test.run()
+    #expect(test.log.answers == [] && test.log.batches.count == 1)
     test.redis.releaseAnswers()
     try test.run()
-    test.publish(String(repeating: "z", count: Limits.publishBatchBytes + 1), count)
-    #expect(!test.link.canPublish(1))
+    #expect(test.log.answers == ["length 2", "length 3"] && test.log.outcomes.map(\.number) == [1, 2])
+    #expect(test.link.canPublish && test.link.batch.canTake(1))
+    test.redis.holdsAnswers = false
+    test.publish("second")
+    try test.run()
+    #expect(test.log.outcomes.map(\.number) == [1, 2, 4])
   }
 
   @Test("bytes that are no RESP end the link, on either connection", arguments: [true, false])
@@ -297,16 +308,17 @@ struct LinkTests {
     #expect(other.log.failures.map(\.fault) == [.violation(.badHello)])
   }
 
-  @Test("an error that nothing asked for ends the link; a refused message does not")
+  @Test("an error that nothing asked for ends the link; a refused message does not, and nothing behind it is tried")
   func errorsMidStream() throws {
     let test = try SimulatedLink()
     try test.startUp()
-    test.redis.refusal = { $0 == "b" ? "ERR not this one" : nil }
-    for (token, text) in ["a", "b", "c"].enumerated() { test.publish(text, UInt64(token)) }
-    test.link.turnEnded()
+    test.redis.refusal = { $0 == object("b") ? "ERR not this one" : nil }
+    test.publish("a", "b", "c")
     try test.run()
-    #expect(test.log.published == [0, 2] && test.log.refused.map(\.token) == [1])
-    #expect(test.log.refused.first?.kind == .other && test.link.isReady)
+    let outcomes = test.log.outcomes
+    #expect(outcomes.first?.isArrived == true)
+    #expect(Array(outcomes.dropFirst()) == [.refused(.other, text: "ERR not this one"), .notTried])
+    #expect(test.redis.published == [object("a")] && test.link.isReady && test.link.canPublish)
 
     try test.subscriber.send("-ERR max number of clients reached\r\n")
     try test.run()
@@ -318,43 +330,41 @@ struct LinkTests {
     let test = try SimulatedLink()
     try test.startUp()
     test.redis.refusal = { _ in "READONLY You can't write against a read only replica." }
-    test.publish("a", 7)
-    test.link.turnEnded()
+    test.publish("a")
     try test.run()
-    #expect(test.log.refused.map(\.token) == [7])
-    #expect(test.log.delays == [0])
+    #expect(test.log.all.prefix(3) == ["ready", "published", "down"])
+    #expect(test.log.outcomes.map(\.refusal) == [.readOnly] && test.log.delays == [0])
   }
 
   @Test("a user who may not publish goes on hearing the others")
   func refusedForLackOfRights() throws {
     let test = try SimulatedLink()
     try test.startUp()
-    test.redis.refusal = { _ in "NOPERM no channel" }
-    test.publish("a", 7)
-    test.link.turnEnded()
+    test.redis.refusal = { _ in "NOPERM no key" }
+    test.publish("a")
     try test.run()
-    #expect(test.log.refused.map(\.kind) == [.permission])
+    #expect(test.log.outcomes.map(\.refusal) == [.permission])
     #expect(test.link.isReady && test.log.failures.isEmpty)
   }
 
   @Test(
     "the password is never in what the link says, though the server repeats it",
-    arguments: ["HELLO", "EVAL", "PUBLISH"])
+    arguments: ["HELLO", "EVAL", "EVALSHA", "XADD", "PUBLISH"])
   func hidesPassword(command: String) throws {
     let test = try SimulatedLink(RedisLogin(password: "hunter2"))
     test.redis.password = "hunter2"
     let error = "NOAUTH you said hunter2"
-    if command == "PUBLISH" {
+    if command == "PUBLISH" || command == "XADD" || command == "EVALSHA" {
       try test.startUp()
-      test.redis.refusal = { _ in error }
-      test.publish("a", 1)
-      test.link.turnEnded()
+      test.redis.errors[command] = error
+      test.publish("a")
     } else {
       test.redis.errors[command] = error
       test.link.start()
     }
     try test.run()
-    let said = try #require(test.log.failures.first).description + test.log.refused.map(\.text).joined()
+    let told = test.log.outcomes.map { "\($0)" }.joined() + test.log.refused.map(\.text).joined()
+    let said = (test.log.failures.first?.description ?? "") + told
     #expect(said.contains("withheld") && !said.contains("hunter2"))
   }
 

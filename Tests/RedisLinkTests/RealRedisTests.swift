@@ -6,51 +6,94 @@ import System
 import TestSupport
 import Testing
 
+/// Links to a redis-server of their own, in one loop.
+final class RealLinks {
+  let redis: RealRedis
+  let loop: EventLoop
+  let logs: [LinkLog]
+  let links: [RedisLink]
+
+  init(_ count: Int = 1, login: RedisLogin = RedisLogin(), streamMaxLength: Int = 10_000) throws {
+    let redis = try RealRedis()
+    let loop = EventLoop(poller: try EpollPoller())
+    let target = RedisTarget(
+      endpoint: .tcp(host: "127.0.0.1", port: redis.port), login: login, channel: "openclaw-chat",
+      streamMaxLength: streamMaxLength)
+    let logs = (0..<count).map { _ in LinkLog() }
+    var generator = SystemRandomNumberGenerator()
+    self.redis = redis
+    self.loop = loop
+    self.logs = logs
+    links = logs.map { RedisLink(loop, NoResolver(), target, random: { generator.next() }, handler: $0) }
+  }
+
+  func start() throws {
+    for link in links { link.start() }
+    try turn { links.allSatisfy(\.isReady) }
+  }
+
+  deinit { for link in links { link.stop() } }
+
+  /// Turns the loop until it is so. Guards against waiting for ever, and is so far away that it says nothing about speed.
+  func turn(until condition: () -> Bool) throws {
+    let end = loop.now + .seconds(60)
+    final class Tick: TimerHandler { func timerFired(_ token: TimerToken) {} }
+    let tick = loop.arm(at: end, Tick())
+    while !condition(), loop.now < end { try loop.turn() }
+    loop.cancel(tick)
+    try #require(condition())
+  }
+
+  /// Publishes by the first link, and waits for the outcomes.
+  func publish(_ objects: [String], after: StreamID? = nil) throws -> [PublishOutcome] {
+    let before = logs[0].batches.count
+    for text in objects { links[0].batch.append(Array(text.utf8).span) }
+    links[0].publishBatch(after: after)
+    links[0].turnEnded()
+    try turn { logs[0].batches.count > before || !logs[0].refused.isEmpty }
+    return logs[0].batches.count > before ? logs[0].batches[before] : []
+  }
+
+  func fetch(_ request: StreamRequest) throws -> String {
+    let before = logs[0].answers.count
+    links[0].fetch(request)
+    links[0].turnEnded()
+    try turn { logs[0].answers.count > before }
+    return logs[0].answers[before]
+  }
+}
+
 @Suite("The link to a real redis-server")
 struct RealRedisTests {
   @Test("publishes, hears everyone and itself in order, and comes back after the server was killed")
   func overTCP() throws {
-    let redis = try RealRedis()
-    let loop = EventLoop(poller: try EpollPoller())
-    let target = RedisTarget(
-      endpoint: .tcp(host: "127.0.0.1", port: redis.port), login: RedisLogin(database: 2, clientName: "test"),
-      channel: "openclaw-chat")
-    let logs = [LinkLog(), LinkLog()]
-    let links = logs.map { RedisLink(loop, NoResolver(), target, random: { .max / 4 }, handler: $0) }
-    for link in links { link.start() }
-    // Guards against waiting for ever, and is so far away that it says nothing about speed.
-    func turn(until condition: () -> Bool) throws {
-      let end = loop.now + .seconds(60)
-      final class Tick: TimerHandler { func timerFired(_ token: TimerToken) {} }
-      _ = loop.arm(at: end, Tick())
-      while !condition(), loop.now < end { try loop.turn() }
-      try #require(condition())
-    }
-    try turn { links.allSatisfy(\.isReady) }
-
-    let expected = (0..<500).map { "{\"n\":\($0),\"text\":\"\(String(repeating: "é", count: $0))\"}" }
+    let test = try RealLinks(2, login: RedisLogin(database: 2, clientName: "test"))
+    try test.start()
+    let objects = (0..<500).map { "{\"n\":\($0),\"text\":\"\(String(repeating: "é", count: $0))\"}" }
     var next = 0
-    try turn {
-      while next < expected.count, links[0].canPublish(expected[next].utf8.count) {
-        let bytes = Array(expected[next].utf8)
-        links[0].publish(bytes.span, token: UInt64(next))
-        next += 1
-        if next % 64 == 0 { break }
+    try test.turn {
+      while test.links[0].canPublish, next < objects.count {
+        while next < objects.count, test.links[0].batch.canTake(objects[next].utf8.count) {
+          test.links[0].batch.append(Array(objects[next].utf8).span)
+          next += 1
+        }
+        test.links[0].publishBatch()
       }
-      links[0].turnEnded()
-      return logs.allSatisfy { $0.messages.count == expected.count } && logs[0].published.count == expected.count
+      test.links[0].turnEnded()
+      return test.logs.allSatisfy { $0.messages.count == objects.count }
+        && test.logs[0].outcomes.count == objects.count
     }
-    for log in logs { #expect(log.messages == expected) }
-    #expect(logs[0].published == (0..<500).map(UInt64.init) && logs[1].published == [])
+    #expect(test.logs[0].outcomes.map(\.number) == (1...500).map { $0 })
+    #expect(test.logs[0].outcomes.allSatisfy(\.isArrived) && test.logs[1].outcomes == [])
+    #expect(test.logs[0].messages == test.logs[1].messages)
+    #expect(zip(objects, test.logs[0].messages).allSatisfy { $1.hasPrefix($0.dropLast() + ",\"bus\":\"") })
 
-    redis.kill()
-    try turn { logs.allSatisfy { $0.events.contains("down") } }
-    try redis.restart()
-    try turn { links.allSatisfy(\.isReady) }
-    let bytes = Array("again".utf8)
-    links[1].publish(bytes.span, token: 9)
-    links[1].turnEnded()
-    try turn { logs.allSatisfy { $0.messages.last == "again" } && logs[1].published == [9] }
-    for link in links { link.stop() }
+    test.redis.kill()
+    try test.turn { test.logs.allSatisfy { $0.events.contains("down") } }
+    try test.redis.restart()
+    try test.turn { test.links.allSatisfy(\.isReady) }
+    let outcomes = try test.publish([object("again")])
+    #expect(outcomes.map(\.number) == [1], "the server has forgotten the stream and the script")
+    try test.turn { test.logs.allSatisfy { $0.messages.last?.hasPrefix("{\"text\":\"again\"") == true } }
   }
 }

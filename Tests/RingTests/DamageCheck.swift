@@ -158,6 +158,10 @@ struct DamageCheck: ~Copyable {
   private static let zeros = [UInt8](repeating: 0, count: 65536)
 
   private func isOfRepair(_ header: RecordHeader, _ payload: borrowing Span<UInt8>) -> Bool {
+    if header.kind == .position, let identity = StreamIdentity(payload: payload) {
+      // Named again, because the last record that did so is bad, or far away without those that are.
+      return header.nextSequence <= image.next && image.written.contains { $0.payload == identityPayload(identity) }
+    }
     if header.kind == .message { return header.sequence >= image.next && equal(payload, Self.marker.span) }
     return header.nextSequence <= image.next && equal(payload, Self.zeros.span.extracting(0..<payload.count))
   }
@@ -224,6 +228,7 @@ struct DamageCheck: ~Copyable {
     guard writer.nextSequence == image.next else {
       throw Wrong("goes on with \(writer.nextSequence) instead of \(image.next), \(writer.outcome)")
     }
+    try checkStream(writer.stream, writer.position, place, writer.outcome)
     for number in 0..<2 {
       let sequence = try writer.append(Self.marker)
       guard sequence == image.next + UInt64(number) else { throw Wrong("\(sequence) given after the repair") }
@@ -237,11 +242,28 @@ struct DamageCheck: ~Copyable {
     return true
   }
 
+  /// The stream is the one that the records name which are whole, and so is the position in it.
+  private func checkStream(
+    _ stream: StreamIdentity?, _ position: StreamPosition?, _ place: Place, _ outcome: OpeningOutcome
+  ) throws {
+    var allowed = [image.stream()]
+    if case .record(let index) = place { allowed.append(image.stream(without: index)) }
+    if place == .bounds {
+      // How much is still there is not known, but nothing is made up.
+      let isNamed = image.written.contains { entry in stream.map { identityPayload($0) == entry.payload } ?? true }
+      let isThere = image.written.contains { $0.header.position == position ?? $0.header.position }
+      if isNamed, isThere { return }
+    }
+    guard allowed.contains(where: { $0.identity == stream && $0.position == position }) else {
+      throw Wrong("stream \(String(describing: stream)) at \(String(describing: position)), \(outcome)")
+    }
+  }
+
   /// A repair gives up no more than the damaged record, and that only where it is.
   private func checkKept(_ delivered: Set<Int>, _ place: Place, _ outcome: OpeningOutcome) throws {
     // What the new records overwrite.
     let free = 65536 - ((image.entries.last?.end ?? 0) - (image.entries.first?.start ?? 0))
-    let overwritten = free > 1000 ? 0 : 2
+    let overwritten = free > 1000 ? 0 : 3
     let first = image.written.count - image.entries.count
     var missing = Set(image.entries.indices).subtracting(delivered.map { $0 - first })
     for index in 0..<overwritten { missing.remove(index) }

@@ -35,7 +35,7 @@ struct DamagedImage {
     var testDescription: String { "record \(wrapping) begins \(beforeEnd) bytes before the ring's end" }
 
     /// One bit of the newest record's end, or of its length, leads back to another record's end or beginning.
-    static let base = Shape(wrapping: 5, beforeEnd: 816)
+    static let base = Shape(wrapping: 5, beforeEnd: 848)
     /// The end of the ring within the header of each kind, before and behind the payload, and before a record.
     static let others: [Shape] = [
       Shape(wrapping: 0, beforeEnd: 16), Shape(wrapping: 1, beforeEnd: 8), Shape(wrapping: 1, beforeEnd: 64),
@@ -59,9 +59,13 @@ struct DamagedImage {
   /// What the daemon said of itself, and then said last.
   let statuses: [DaemonStatus]
 
-  /// The payloads' lengths; nil where the record is no message.
+  /// The one that names the stream.
+  private static let identity = 7
+  private static let identityBytes = 32
+
+  /// The payloads' lengths; nil where the record has none.
   private static func payloads(_ shape: Shape) -> [Int?] {
-    [nil, 5, 0, nil, 24, shape.largest, 37, nil, nil, 56, 56, 56]
+    [nil, 5, 0, nil, 24, shape.largest, 37, identityBytes, nil, 56, 56, 56]
   }
 
   /// Records of every kind, the only ones in the ring: what was written before them is given up, so that one reading
@@ -76,9 +80,11 @@ struct DamagedImage {
     try model.fill(2 * 65536 - shape.beforeEnd - before - model.end, to: &writer, &random)
     let first = model.entries.count
     for (index, payload) in payloads.enumerated() {
-      if let payload {
+      if index == Self.identity {
+        model.append(.random(&random), of: .random(&random), to: &writer)
+      } else if let payload {
         try model.append(random.bytes(payload), to: &writer)
-      } else if index % 7 == 0 {
+      } else if index == 0 {
         try model.appendPosition(to: &writer)
       } else {
         try model.append(lossOf: index == 3 ? 17 : 1, to: &writer)
@@ -126,6 +132,20 @@ struct DamagedImage {
 
   /// Where the byte at `position` of the ring stands in the file.
   func offset(_ position: UInt64) -> Int { Word.ring + Int(position % 65536) }
+
+  /// The stream and the position that the records name, all of them or all but one.
+  func stream(without index: Int? = nil) -> (identity: StreamIdentity?, position: StreamPosition?) {
+    var identity: StreamIdentity?
+    var position = StreamPosition()
+    for (place, entry) in entries.enumerated() where place != index {
+      if entry.header.kind == .position, let named = StreamIdentity(payload: entry.payload.span) {
+        (identity, position) = (named, entry.header.position)
+      } else if entry.header.position != StreamPosition() {
+        position = entry.header.position
+      }
+    }
+    return (identity, identity == nil ? nil : position)
+  }
 
   /// The record whose bytes hold the file's byte at `offset`; nil for the header and for what is free.
   func index(at offset: Int) -> Int? {

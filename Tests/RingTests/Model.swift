@@ -52,6 +52,11 @@ struct Model {
   private(set) var entries: [Entry] = []
   /// The furthest end of any write begun: what lies more than the capacity before it is gone.
   private(set) var intent: UInt64 = 0
+  /// The stream that was named last, where the newest record begins that names it, and how far the queue has come in it.
+  private(set) var stream: StreamIdentity?
+  private(set) var streamAt: UInt64 = 0
+  private var lastPosition = StreamPosition()
+  var position: StreamPosition? { stream == nil ? nil : lastPosition }
 
   /// A new queue, which begins with a move of the position that occupies no number.
   init(capacity: Int) {
@@ -76,6 +81,7 @@ struct Model {
 
   mutating func note(_ header: RecordHeader, _ payload: [UInt8]) {
     var header = header
+    if header.position != StreamPosition() { lastPosition = header.position }
     header.length = payload.count
     let start = end
     entries.append(Entry(header: header, payload: payload, start: start, end: start + recordBytes(payload.count)))
@@ -85,6 +91,30 @@ struct Model {
   /// A write was begun that went up to `end`, and not published.
   mutating func noteIntent(_ end: UInt64) { intent = max(intent, end) }
 
+  private mutating func note(_ identity: StreamIdentity, _ position: StreamPosition, receivedAt: UInt64) {
+    stream = identity
+    streamAt = end
+    var header = RecordHeader(kind: .position, sequence: nextSequence, span: 0, receivedAt: receivedAt)
+    header.position = position
+    note(header, identityPayload(identity))
+    lastPosition = position
+  }
+
+  /// The writer names the stream again before a record that ends more than a quarter of the ring behind its name.
+  private mutating func nameAgain(before payload: Int, receivedAt: UInt64) {
+    guard let stream, end + recordBytes(payload) > streamAt + capacity / 4 else { return }
+    note(stream, lastPosition, receivedAt: receivedAt)
+  }
+
+  mutating func append(
+    _ position: StreamPosition, of identity: StreamIdentity, to writer: inout RingWriter
+  ) {
+    // No two such records are alike.
+    let stamp = end
+    writer.append(position: position, of: identity, receivedAt: stamp)
+    note(identity, position, receivedAt: stamp)
+  }
+
   mutating func append(_ payload: [UInt8], to writer: inout RingWriter) throws {
     let stamp = nextSequence &* 7
     let position = StreamPosition(busSequence: stamp, milliseconds: stamp + 1, sequence: stamp + 2)
@@ -92,6 +122,7 @@ struct Model {
     header.position = position
     let sequence = try writer.append(message: payload.span, position: position, receivedAt: stamp)
     #expect(sequence == nextSequence)
+    nameAgain(before: payload.count, receivedAt: stamp)
     note(header, payload)
   }
 
@@ -99,6 +130,7 @@ struct Model {
     var header = RecordHeader(kind: .loss, sequence: nextSequence, span: count, receivedAt: 9)
     header.reason = UInt8(1 + count % 6)
     try writer.append(lossOf: count, reason: header.reason, receivedAt: 9)
+    nameAgain(before: 0, receivedAt: 9)
     note(header, [])
   }
 
@@ -106,12 +138,14 @@ struct Model {
     var header = RecordHeader(kind: .position, sequence: nextSequence, span: 0, receivedAt: 8)
     header.position = StreamPosition(busSequence: 5, milliseconds: 6, sequence: 7)
     try writer.append(header, Span())
+    nameAgain(before: 0, receivedAt: 8)
     note(header, [])
   }
 
   mutating func appendRandom(to writer: inout RingWriter, _ random: inout SeededGenerator) throws {
     switch random.next() % 16 {
     case 0: try append(lossOf: random.next() % 8 == 0 ? random.next() >> 16 : 1 + random.next() % 50, to: &writer)
+    case 1 where random.next() % 4 == 0: append(.random(&random), of: .random(&random), to: &writer)
     case 1: try appendPosition(to: &writer)
     case 2: try append([], to: &writer)
     case 3: try append(random.bytes(largestPayload - Int(random.next() % 9)), to: &writer)
@@ -188,6 +222,31 @@ final class CheckedReader {
     while try step(model, note()) {}
     #expect(expected == model.nextSequence, note())
   }
+}
+
+/// The payload of a record that names a stream, as the layout draws it.
+func identityPayload(_ identity: StreamIdentity) -> [UInt8] {
+  Array("OCSTREAM".utf8) + bytes(identity.epoch.high) + bytes(identity.epoch.low) + bytes(identity.target)
+}
+
+extension StreamIdentity {
+  static func random(_ random: inout SeededGenerator) -> StreamIdentity {
+    StreamIdentity(epoch: StreamEpoch(high: random.next(), low: random.next()), target: random.next())
+  }
+}
+
+extension StreamPosition {
+  /// Sometimes all zero.
+  static func random(_ random: inout SeededGenerator) -> StreamPosition {
+    guard random.next() % 4 > 0 else { return StreamPosition() }
+    return StreamPosition(busSequence: random.next(), milliseconds: random.next(), sequence: random.next())
+  }
+}
+
+/// The writer knows the stream and the position that the model has.
+func expectStream(_ writer: borrowing RingWriter, _ model: Model, _ note: Comment) {
+  #expect(writer.stream == model.stream, note)
+  #expect(writer.position == model.position, note)
 }
 
 /// A step that the model does not know, recorded as an issue already.

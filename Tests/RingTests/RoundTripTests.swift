@@ -27,6 +27,7 @@ struct RoundTripTests {
     }
     for reader in readers { try reader.drain(model, "seed \(seed)") }
     #expect(writer.nextSequence == model.nextSequence)
+    expectStream(writer, model, "seed \(seed)")
   }
 
   @Test("A record may wrap at every 8 bytes of the ring's end")

@@ -6,6 +6,7 @@ import Testing
   private static let timeout = Option("timeout", "S", help: "wait at most S seconds")
   private static let max = Option("max", "N", help: "at most N messages")
   private static let json = Option(flag: "json", help: "as JSON")
+  private static let wait = Option("wait", optionally: ["stored", "mirrored"], help: "until it is there")
   private static let to = Option("to", "AGENT", help: "for AGENT alone")
 
   private let queue = Program(
@@ -19,7 +20,7 @@ import Testing
     "clawsend", "sends a message",
     commands: [
       Command(
-        nil, "send a message", operands: "NAME TEXT...", operandCount: 2...Int.max, options: [to, json],
+        nil, "send a message", operands: "NAME TEXT...", operandCount: 2...Int.max, options: [to, json, wait],
         exitCodes: [.success])
     ], optionAdvice: "put -- before it, or use stdin")
   private let daemon = Program(
@@ -105,6 +106,32 @@ import Testing
       #expect(throws: Failure.self, "\(words)") { try queue.parse(words.map { Array($0.utf8) }) }
     }
     #expect(throws: Never.self) { try arguments(queue, "get", "--json", "--json") }
+  }
+
+  @Test("a value that may be left out is given by = alone, and is one of those there are")
+  func optional() throws {
+    for words in [["--wait", "e", "t"], ["e", "--wait", "t"], ["e", "t", "--wait"]] {
+      guard case .run(let arguments) = try sender.parse(words.map { Array($0.utf8) }) else { continue }
+      #expect(arguments.has(Self.wait))
+      #expect(try arguments.text(Self.wait) == nil)
+      #expect(texts(arguments) == ["e", "t"])
+    }
+    #expect(try arguments(sender, "--wait=mirrored", "e", "t").text(Self.wait) == "mirrored")
+    #expect(!(try arguments(sender, "e", "t").has(Self.wait)))
+    for word in ["--wait=", "--wait=Stored", "--wait=stored ", "--wait=stored=", "--wait=x"] {
+      #expect(failure(sender, "e", "t", word)?.line.contains("expected one of stored, mirrored") == true, "\(word)")
+    }
+    #expect(failure(sender, "--wait", "--wait=stored", "e", "t")?.line.contains("twice") == true)
+  }
+
+  @Test("a value that should have followed = does not become a part of a message")
+  func strayValue() throws {
+    for words in [["--wait", "stored", "e", "t"], ["e", "t", "--wait", "mirrored"]] {
+      let failure = try #require(throws: Failure.self) { try sender.parse(words.map { Array($0.utf8) }) }
+      #expect(failure.exitCode == .usage && failure.line.contains("--wait=") && failure.line.contains(" -- "))
+    }
+    #expect(texts(try arguments(sender, "e", "--wait", "--", "stored")) == ["e", "stored"])
+    #expect(texts(try arguments(sender, "e", "--wait=stored", "stored")) == ["e", "stored"])
   }
 
   @Test("times are seconds, whole or decimal, within their bound")
@@ -201,6 +228,7 @@ import Testing
     }
     #expect(try shown(queue, "--help", "get") == get)
     #expect(try shown(sender, "--help").contains("NAME TEXT..."))
+    #expect(try shown(sender, "--help").contains("  --wait[=stored|mirrored]\n"))
     #expect(try shown(daemon, "--help").contains("(the default)"))
     #expect(try shown(queue, "ack", "--help").contains("SEQ"))
     #expect(failure(queue, "gte", "--help")?.exitCode == .usage)

@@ -9,6 +9,8 @@ package final class TLSTransport: Transport {
   private var engine: TLSEngine
   /// How many of the caller's bytes stand sealed in `engine.outgoing` and are not yet told as written.
   private var sealed = 0
+  /// What was opened in search of a fault's reason, and is still to be read.
+  private var opened = ByteBuffer(capacity: 1)
   private var innerIsConnected = false
   private var isClosed = false
 
@@ -34,7 +36,7 @@ package final class TLSTransport: Transport {
   }
 
   package var rawDescriptor: Int32 { inner.rawDescriptor }
-  package var holdsMore: Bool { engine.holdsMore }
+  package var holdsMore: Bool { engine.holdsMore || !opened.isEmpty }
   package var unacknowledged: Int { engine.outgoing.count + inner.unacknowledged }
   /// Whether the handshake resumed a session.
   package var isResumed: Bool { engine.isResumed }
@@ -70,6 +72,12 @@ package final class TLSTransport: Transport {
 
   package func read(into buffer: inout ByteBuffer, atLeast count: Int) throws(TransportFault) -> TransportProgress {
     guard !isClosed else { throw .closed }
+    guard opened.isEmpty else {
+      let count = opened.count
+      buffer.append(contentsOf: opened.readable)
+      opened.removeAll()
+      return .bytes(count)
+    }
     // What TLS itself has to say; sealed bytes wait for the caller's `write`. Where it cannot be said, what the peer said
     // is read all the same: the next write meets the fault.
     if sealed == 0, !engine.outgoing.isEmpty { _ = try? flush() }
@@ -156,9 +164,8 @@ package final class TLSTransport: Transport {
   private func reason(behind fault: TransportFault) -> TransportFault {
     guard case .system = fault, case .bytes? = try? inner.read(into: &engine.incoming, atLeast: Limits.tlsReadBytes)
     else { return fault }
-    var dropped = ByteBuffer(capacity: Limits.tlsReadBytes)
     do throws(TLSFault) {
-      while case .bytes = try engine.open(into: &dropped, atLeast: 1) { dropped.removeAll() }
+      while case .bytes = try engine.open(into: &opened, atLeast: Limits.tlsReadBytes) {}
       return fault
     } catch {
       return .tls(error)
