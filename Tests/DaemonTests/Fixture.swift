@@ -58,42 +58,75 @@ func statusPage(_ temporary: TemporaryFolder) throws -> DaemonStatus? {
 
 func message(_ text: String, from: String = "elon") -> String { #"{"from":"\#(from)","text":"\#(text)"}"# }
 
+/// One with an id, as `clawsend` writes it.
+func numbered(_ number: Int, _ text: String? = nil) -> String {
+  #"{"from":"elon","text":"\#(text ?? "\(number)")","id":"\#(SimulatedDaemon.id(number).text)"}"#
+}
+
+/// What a test chooses of the settings.
+struct Choice {
+  var isLocal = false
+  var messageBytes = 10_000
+  var queueBytes = 1 << 20
+  var firstStart = FirstStart.end
+  var streamMaxLength = 10_000
+  /// Tells one Redis from another.
+  var target: UInt64 = 1
+}
+
 /// A daemon on a simulated world, with a real state folder.
 final class SimulatedDaemon {
   let temporary = TemporaryFolder()
-  let world: SimulatedWorld
-  let loop: EventLoop
+  private(set) var world: SimulatedWorld
+  private(set) var loop: EventLoop
   let redis: SimulatedRedis
-  let daemon: Daemon
+  private(set) var daemon: Daemon
   private var sender: Int = 0
+  /// For the next start.
+  var choice: Choice
   /// What a reload finds; nil: nothing that can be used.
   var configuration: Settings?
   /// Whether queue and lock are still under their names.
   var filesAreInPlace = true
 
   private final class Box { weak var owner: SimulatedDaemon? }
+  private let box = Box()
+  private let logFile: DaemonLog
 
-  init(isLocal: Bool = false, messageBytes: Int = 10_000, newestInQueue: ULID? = nil) throws {
+  init(_ choice: Choice = Choice()) throws {
     let world = try SimulatedWorld()
-    let loop = EventLoop(poller: world)
-    let redis = SimulatedRedis(world)
-    var chosen = Settings()
-    chosen.maxMessageBytes = messageBytes
-    let settings = chosen
-    let log = try openLog(temporary)
-    let intake = Intake(try openQueue(temporary), limit: messageBytes + Limits.receivedSlack, log: log)
-    let box = Box()
+    redis = SimulatedRedis(world)
+    self.choice = choice
     self.world = world
-    self.loop = loop
-    self.redis = redis
-    configuration = settings
-    daemon = Daemon(
+    logFile = try openLog(temporary)
+    (loop, daemon, configuration) = try Self.make(choice, world, redis, temporary, logFile, box)
+    box.owner = self
+  }
+
+  convenience init(isLocal: Bool = false, messageBytes: Int = 10_000) throws {
+    try self.init(Choice(isLocal: isLocal, messageBytes: messageBytes))
+  }
+
+  private static func make(
+    _ choice: Choice, _ world: SimulatedWorld, _ redis: SimulatedRedis, _ temporary: TemporaryFolder, _ log: DaemonLog,
+    _ box: Box
+  ) throws -> (EventLoop, Daemon, Settings) {
+    let loop = EventLoop(poller: world)
+    var chosen = Settings()
+    chosen.maxMessageBytes = choice.messageBytes
+    chosen.firstStart = choice.firstStart
+    chosen.streamMaxLength = choice.streamMaxLength
+    let settings = chosen
+    let intake = try Intake(
+      try openQueue(temporary, capacity: choice.queueBytes), limit: choice.messageBytes + Limits.receivedSlack, log: log)
+    let daemon = Daemon(
       loop, settings, intake: intake, pid: 4711, log: log,
       system: DaemonSystem(
         makeLink: { handler in
-          guard !isLocal else { return nil }
+          guard !choice.isLocal else { return nil }
           let target = RedisTarget(
-            endpoint: .tcp(host: "127.0.0.1", port: 6379), login: RedisLogin(), channel: settings.channel)
+            endpoint: .tcp(host: "127.0.0.1", port: 6379), login: RedisLogin(), channel: settings.channel,
+            streamMaxLength: settings.streamMaxLength)
           return RedisLink(
             loop, NoResolver(), target, random: { .max / 2 }, handler: handler, makeTransport: redis.connect)
         },
@@ -101,8 +134,23 @@ final class SimulatedDaemon {
           guard let settings = box.owner?.configuration else { throw ReloadFault(why: "line 3 is wrong") }
           return settings
         },
-        filesAreInPlace: { box.owner?.filesAreInPlace ?? true }, newestInQueue: newestInQueue))
-    box.owner = self
+        filesAreInPlace: { box.owner?.filesAreInPlace ?? true }, random: { .max / 2 },
+        target: choice.isLocal ? 0 : choice.target))
+    return (loop, daemon, settings)
+  }
+
+  /// kill -9, with whatever is in flight: nothing is written any more, and the connections are gone.
+  func kill() { for connection in redis.open { connection.close() } }
+
+  /// A second life, on the same state folder. The first must have ended, or been killed.
+  func startAgain() throws {
+    let next = try SimulatedWorld()
+    next.skip(world.time - next.time)
+    next.wallOffset = world.wallOffset
+    world = next
+    redis.move(to: next)
+    (loop, daemon, configuration) = try Self.make(choice, next, redis, temporary, logFile, box)
+    try start()
   }
 
   func start() throws {

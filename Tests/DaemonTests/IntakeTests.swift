@@ -14,7 +14,7 @@ struct IntakeTests {
   static let limit = 300
 
   init() throws {
-    intake = Intake(try openQueue(temporary, capacity: 65536), limit: Self.limit, log: try openLog(temporary))
+    intake = try Intake(try openQueue(temporary, capacity: 65536), limit: Self.limit, log: try openLog(temporary))
   }
 
   private func receive(_ text: String) {
@@ -75,7 +75,7 @@ struct IntakeTests {
   @Test("what the queue itself does not take is a loss too")
   func queueLimit() throws {
     let other = TemporaryFolder()
-    let intake = Intake(try openQueue(other, capacity: 65536), limit: 1 << 20, log: try openLog(other))
+    let intake = try Intake(try openQueue(other, capacity: 65536), limit: 1 << 20, log: try openLog(other))
     let bytes = Array(message(String(repeating: "x", count: 9000)).utf8)
     intake.receive(bytes.span, at: 0)
     let found = try readQueue(other)
@@ -110,7 +110,7 @@ struct IntakeTests {
 
   @Test("what others write cannot break a line of the log")
   func oneLine() throws {
-    intake.lose(.invalid, "a\nb\u{1B}[31m\u{85}", at: 1)
+    intake.lose(1, .invalid, "a\nb\u{1B}[31m\u{85}", now: 1)
     let said = lines(temporary)
     #expect(said.count == 1)
     #expect(said.first?.unicodeScalars.contains { $0.properties.generalCategory == .control } == false)

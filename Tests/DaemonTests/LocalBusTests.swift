@@ -222,13 +222,16 @@ struct LocalBusTests {
 
   @Test("a message that it died with between the queue and its file is not delivered again, and the next one is")
   func diedInBetween() throws {
-    let test = try SimulatedDaemon(isLocal: true, newestInQueue: SimulatedDaemon.id(1))
-    let state = try test.temporary.open()
-    // The outbox exists from the time before.
-    do { _ = try OutboxDrain(state: state, maximumMessageBytes: 100) }
-    try test.send(message("there already"), message("new"))
+    let test = try SimulatedDaemon(isLocal: true)
     try test.start()
-    #expect(try test.queue() == [message("new")])
+    try test.send(numbered(1))
+    test.shell("cp -a outbox aside")
+    try test.run()
+    test.kill()
+    test.shell("rm -r outbox; mv aside outbox")
+    try test.send(numbered(2))
+    try test.startAgain()
+    #expect(try test.queue() == [numbered(1), numbered(2)])
     #expect(try test.files("new") == [])
   }
 

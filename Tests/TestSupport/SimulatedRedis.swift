@@ -5,7 +5,7 @@ internal import System
 /// A small Redis in the simulation: greets, takes subscribers, and has the stream and the meta hash of one bus
 /// (SimulatedRedis+Stream.swift), for tests to look into and to spoil; misbehaves as told.
 package final class SimulatedRedis {
-  let world: SimulatedWorld
+  private(set) var world: SimulatedWorld
   /// Every connection ever made, the oldest first.
   package private(set) var connections: [SimulatedConnection] = []
   /// How often somebody began to connect.
@@ -69,6 +69,9 @@ package final class SimulatedRedis {
   package var readsAhead = false
 
   package init(_ world: SimulatedWorld) { self.world = world }
+
+  /// Whoever connects from now on lives in another world: a process that was started anew.
+  package func move(to world: SimulatedWorld) { self.world = world }
 
   package var open: [SimulatedConnection] { connections.filter { !$0.isClosed } }
   package var subscribers: [SimulatedConnection] { open.filter { !$0.channels.isEmpty } }
