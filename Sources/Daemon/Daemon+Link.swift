@@ -17,6 +17,7 @@ extension Daemon: RedisLinkHandler {
 
   func endHold() {
     isHeld = false
+    guard receiver?.isLive == true else { return setRedis(.catchingUp) }
     recovered()
   }
 

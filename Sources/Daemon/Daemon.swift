@@ -202,9 +202,9 @@ package final class Daemon: SignalHandler, TimerHandler, TurnHandler {
     status.redisNeedsPerson = needsPerson
     switch state {
     case .ready: outage.pauses(at: now)
-    // The first attempt is no outage yet.
-    case .connecting, .off: break
-    case .catchingUp, .waiting: outage.goesOn(at: now)
+    // The first attempt is no outage yet; nor is reading what was missed, or the end of one.
+    case .connecting, .catchingUp, .off: break
+    case .waiting: outage.goesOn(at: now)
     }
     if state != .ready {
       status.redisSince = outage.since ?? now

@@ -111,7 +111,7 @@ package final class Intake {
   ) {
     if examined.knowledge == .differs { speakOfCopies() }
     guard bytes.count <= limit else {
-      lose(1, .tooLarge, "\(bytes.count) bytes where \(limit) are allowed", at: place, now: now)
+      loseTooLarge(bytes.count, at: place, now: now)
       // It comes live and from the stream, and is one loss.
       return queue.note(examined, at: place)
     }
@@ -141,6 +141,13 @@ package final class Intake {
     unsaid = unsaid.addingReportingOverflow(count).partialValue
     lastFault = why
     if !hasSpoken { speakOfLosses() }
+  }
+
+  /// Records that a message of so many bytes is too large to be delivered.
+  ///
+  /// - Parameter place: see `lose`.
+  package func loseTooLarge(_ byteCount: Int, at place: StreamPlace? = nil, now: UInt64) {
+    lose(1, .tooLarge, "\(byteCount) bytes where \(limit) are allowed", at: place, now: now)
   }
 
   /// Records where we stand in which stream, unless the queue says so already.
@@ -191,13 +198,18 @@ private struct Queue: ~Copyable {
         }
         window.note(key, fingerprint: Self.fingerprint(payload), place: place, end: end)
       case .loss:
-        // One entry of the stream that could not be delivered: counted once.
-        if header.span == 1, place != .zero { window.note(MessageKey(place), fingerprint: 0, place: place, end: end) }
+        guard Self.isEntry(header.reason), place != .zero else { return }
+        window.note(MessageKey(place), fingerprint: 0, place: place, end: end)
       case .position: break
       }
     }
     self.writer = writer
     self.window = window
+  }
+
+  /// Whether the loss is that of an entry of the stream, which is counted once, and not of what the stream has no more.
+  private static func isEntry(_ reason: UInt8) -> Bool {
+    reason == LossReason.tooLarge.rawValue || reason == LossReason.invalid.rawValue
   }
 
   private static func fingerprint(_ object: borrowing Span<UInt8>) -> UInt32 {
@@ -248,8 +260,9 @@ private struct Queue: ~Copyable {
 
   /// What was examined is accounted for by the newest record.
   mutating func note(_ examined: Examined, at place: StreamPlace?) {
-    guard let key = examined.key else { return }
-    note(key, examined.fingerprint, place?.id ?? .zero)
+    let id = place?.id ?? .zero
+    guard let key = examined.key ?? (id == .zero ? nil : MessageKey(id)) else { return }
+    note(key, examined.fingerprint, id)
   }
 
   private static func append(
@@ -263,7 +276,7 @@ private struct Queue: ~Copyable {
   ) throws(AppendError) {
     let position = place.map { StreamPosition(busSequence: $0.number, id: $0.id) } ?? StreamPosition()
     try writer.append(lossOf: count, reason: reason.rawValue, position: position, receivedAt: now)
-    if count == 1, let place, place.id != .zero { note(MessageKey(place.id), 0, place.id) }
+    if Self.isEntry(reason.rawValue), let place, place.id != .zero { note(MessageKey(place.id), 0, place.id) }
   }
 
   private mutating func note(_ key: MessageKey, _ fingerprint: UInt32, _ place: StreamID) {

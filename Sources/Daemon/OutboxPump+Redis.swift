@@ -10,8 +10,20 @@ internal import System
 // was lost with its connection is no reason to store it twice.
 
 extension OutboxPump {
-  /// Fills a batch and sends it.
+  /// Fills a batch and sends it. Where the outbox fails, what was taken out of it before goes all the same.
   func pumpIntoRedis(_ link: RedisLink, _ receiver: Receiver) throws(OutboxError) {
+    var failure: OutboxError?
+    do { try fill(link) } catch { failure = error }
+    if !link.batch.isEmpty {
+      link.publishBatch(after: hasLookedBack ? nil : receiver.place)
+    } else if failure == nil {
+      // What was held back may have been taken away meanwhile.
+      isHeldBack = false
+    }
+    if let failure { throw failure }
+  }
+
+  private func fill(_ link: RedisLink) throws(OutboxError) {
     while link.batch.count < (alone > 0 ? 1 : Limits.publishBatchMessages) {
       if loaded == nil {
         buffer.removeAll()
@@ -29,12 +41,6 @@ extension OutboxPump {
       flights.append(token)
       loaded = nil
     }
-    guard !link.batch.isEmpty else {
-      // What was held back may have been taken away meanwhile.
-      isHeldBack = false
-      return
-    }
-    link.publishBatch(after: hasLookedBack ? nil : receiver.place)
   }
 
   /// The message is in the stream.

@@ -280,6 +280,8 @@ final class OutboxPump: FolderWatchHandler, TimerHandler {
     watch?.stop()
     watch = nil
     flights.removeAll()
+    // What is being put together is not to go without its files.
+    if case .redis(let link, _) = destination, !link.batch.isInFlight { link.batch.removeAll() }
     putBack()
     guard pause == nil else { return }
     // At once, but not again and again where somebody keeps removing them.

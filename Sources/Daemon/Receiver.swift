@@ -22,6 +22,8 @@ protocol ReceiverOwner: AnyObject {
 final class Receiver: TimerHandler {
   /// A reading of so many entries is worth a line in the log, and another for each so many more.
   private static let entriesPerLine: UInt64 = 10_000
+  /// So many messages that were too long are remembered.
+  private static let oversizedKept = 64
 
   private let loop: EventLoop
   private let intake: Intake
@@ -33,8 +35,9 @@ final class Receiver: TimerHandler {
   private var follower: StreamFollower
   private var held = HeldMessages()
   private var alarm: (timer: TimerToken, at: Instant)?
-  /// Live messages that were too long to be kept, and have not been found in the stream yet.
-  private var oversized: UInt64 = 0
+  /// Live messages that were too long to be kept, and counted as they came, with the reading that went on or had ended last:
+  /// until the stream was read, one of that size in it is the same.
+  private var oversized: [(byteCount: Int, since: UInt64)] = []
   private var saidEntries: UInt64 = 0
   private var beganAt: Instant
   /// Whether the queue's place is one in another server, database or channel than the one we are connected to.
@@ -74,7 +77,6 @@ final class Receiver: TimerHandler {
   func linkDown() {
     follower.linkDown()
     held.removeAll()
-    oversized = 0
     if let alarm { loop.cancel(alarm.timer) }
     alarm = nil
   }
@@ -147,8 +149,10 @@ final class Receiver: TimerHandler {
   }
 
   func receivedOversized(_ byteCount: Int) {
-    // If it is in the stream, it is found and counted there.
-    oversized += 1
+    intake.loseTooLarge(byteCount, now: now)
+    if oversized.count == Self.oversizedKept { oversized.removeFirst() }
+    oversized.append((byteCount, follower.readings))
+    // It may be in the stream, and then we stand behind it.
     follower.wantReading()
   }
 
@@ -195,8 +199,10 @@ final class Receiver: TimerHandler {
   private func take(_ entry: borrowing StreamEntry) -> Bool {
     let place = StreamEntryPlace(id: entry.id, epoch: entry.epoch, number: entry.number)
     guard let object = entry.object else {
-      let what = entry.oversizedByteCount.map { "\($0) bytes are more than can be taken" }
-      return lose(place, what == nil ? .invalid : .tooLarge, what ?? "an entry of the stream without a message")
+      guard let byteCount = entry.oversizedByteCount else {
+        return lose(place, .invalid, "an entry of the stream without a message")
+      }
+      return loseOversized(place, byteCount)
     }
     do throws(MessageFault) {
       var examined = try intake.examine(object, place: entry.id)
@@ -221,7 +227,17 @@ final class Receiver: TimerHandler {
     guard ruling.verdict == .take, let place = follower.place else { return true }
     nameStream(ruling.before)
     intake.lose(1, reason, why, at: place, now: now)
-    if reason == .tooLarge { oversized -= min(oversized, 1) }
+    return true
+  }
+
+  /// An entry whose message is too long to be kept; the one that was published is longer by its position.
+  private func loseOversized(_ entry: StreamEntryPlace, _ byteCount: Int) -> Bool {
+    let heard = oversized.firstIndex { 0...Limits.receivedSlack ~= $0.byteCount - byteCount }
+    guard let ruling = rule(entry, isKnown: heard != nil || intake.knows(entry.id), nil) else { return false }
+    if let heard { oversized.remove(at: heard) }
+    guard ruling.verdict == .take, let place = follower.place else { return true }
+    nameStream(ruling.before)
+    intake.loseTooLarge(byteCount, at: place, now: now)
     return true
   }
 
@@ -236,7 +252,6 @@ final class Receiver: TimerHandler {
   /// Puts the message that was examined last into the queue, where we stand now.
   private func take(_ object: borrowing Span<UInt8>, _ examined: Examined) {
     guard let place = follower.place else { return }
-    if intake.isTooLarge(object.count) { oversized -= min(oversized, 1) }
     intake.take(object, examined, at: place, now: now)
   }
 
@@ -299,10 +314,7 @@ final class Receiver: TimerHandler {
   private func finish() {
     if let place = follower.place { intake.record(place, of: identity(place), now: now) }
     if saidEntries > 0 { log(.notice, "caught up with the stream") }
-    if oversized > 0 {
-      intake.lose(oversized, .tooLarge, "longer than Redis's protocol is read here", now: now)
-      oversized = 0
-    }
+    oversized.removeAll { $0.since < follower.readings }
     let hadDropped = held.hasDropped
     held.settle { payload, since in
       guard let examined = try? intake.examine(payload) else { return false }
