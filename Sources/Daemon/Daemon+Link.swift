@@ -21,6 +21,7 @@ extension Daemon: RedisLinkHandler {
   }
 
   func recovered() {
+    guard receiver?.isLive == true else { return setRedis(.catchingUp) }
     log(
       .notice, isConnected ? "Redis takes messages again" : "connected to Redis, subscribed to \(settings.channel)")
     isConnected = true
@@ -121,7 +122,7 @@ extension Daemon: RedisLinkHandler {
 
 extension Daemon: ReceiverOwner {
   func caughtUp() {
-    guard link?.isReady == true, !isHeld else { return }
+    guard link?.isReady == true, !isHeld, pump?.isHeldUp == false else { return }
     if status.redis != .ready || !isConnected { recovered() }
   }
 
