@@ -111,7 +111,9 @@ package final class Intake {
   ) {
     if examined.knowledge == .differs { speakOfCopies() }
     guard bytes.count <= limit else {
-      return lose(1, .tooLarge, "\(bytes.count) bytes where \(limit) are allowed", at: place, now: now)
+      lose(1, .tooLarge, "\(bytes.count) bytes where \(limit) are allowed", at: place, now: now)
+      // It comes live and from the stream, and is one loss.
+      return queue.note(examined, at: place)
     }
     do throws(AppendError) {
       try queue.append(bytes, examined, at: place, now: now)
@@ -241,6 +243,11 @@ private struct Queue: ~Copyable {
       _ = try writer.append(message: bytes, position: position, receivedAt: now)
     }
     received += 1
+    note(examined, at: place)
+  }
+
+  /// What was examined is accounted for by the newest record.
+  mutating func note(_ examined: Examined, at place: StreamPlace?) {
     guard let key = examined.key else { return }
     note(key, examined.fingerprint, place?.id ?? .zero)
   }

@@ -95,6 +95,8 @@ package struct DedupeWindow: ~Copyable {
     for offset in stride(from: count - 1, through: 0, by: -1) {
       let entry = entries[(head + offset) & (entries.count - 1)]
       guard entry.place == place else { continue }
+      // Of one that could not be delivered nothing is known but the place.
+      if entry.key == MessageKey(place) { return false }
       return entry.key != key || !(entry.fingerprint == fingerprint || entry.fingerprint == 0 || fingerprint == 0)
     }
     return false

@@ -101,6 +101,8 @@ struct Reading: Sendable {
   /// but for those whose numbers are greater than `above`.
   var notBefore = StreamID.zero
   var above: UInt64 = 0
+  /// An entry of this reading was accounted for.
+  var isUnderWay = false
   /// Where there are no numbers, a missing entry of ours is all that shows a loss.
   var lacksUnknown = false
   /// For the progress.

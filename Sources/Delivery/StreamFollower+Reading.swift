@@ -80,10 +80,13 @@ extension StreamFollower {
     reading.lacksUnknown = false
     if let epoch = entry.epoch, let number = entry.number {
       if epoch != place.epoch {
-        ruling.isReset = place.epoch != nil && reading.mode == .unanchored
+        // Behind an entry that is accounted for nothing is missing: there only the hash was lost.
+        let isNext = reading.mode == .anchored || reading.isUnderWay || isKnown
+        ruling.isReset = place.epoch != nil && !isNext
         if ruling.isReset { place.id = .zero }
+        // Numbers begin with 1, or go on behind the stream's last.
+        place.number = isNext ? number - 1 : 0
         place.epoch = epoch
-        place.number = 0
       }
       if number > place.number + 1 {
         ruling.missing = number - place.number - 1
@@ -98,6 +101,7 @@ extension StreamFollower {
     }
     place.id = entry.id
     self.place = place
+    reading.isUnderWay = true
     return ruling
   }
 

@@ -148,7 +148,8 @@ package struct StreamFollower: Sendable {
   ) -> Hearing {
     // Nothing could tell whether the stream has it: at most once, as Redis gives it.
     guard position != nil || hasID else { return .takePlain }
-    if isLive, let position, var place, place.isFollowed(by: position) {
+    // What is held back came first: nothing overtakes it.
+    if isLive, !wantsReading, let position, var place, place.isFollowed(by: position) {
       place.number = position.number
       place.id = position.id
       self.place = place
@@ -159,7 +160,8 @@ package struct StreamFollower: Sendable {
     if isBarred { return isKnown ? .pass : .takePlain }
     // The stream was read from beginning to end since it came, and does not have it: what it claims is not so.
     if isLive, let heldSince, heldSince < readings { return isKnown ? .pass : .takePlain }
-    wantsReading = true
+    // What comes while the stream is read is looked at again when that is done: the reading may find it, or end before it.
+    if !isReading { wantsReading = true }
     return .hold
   }
 

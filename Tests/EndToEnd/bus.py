@@ -210,6 +210,8 @@ class Node(Process):
         self.state = folder / "state"
         self.names_state = True
         self.config_path = folder / "config.json"
+        # Id and text of what `send` sent, in its order.
+        self.sent = []
         self.environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.home), "LANG": "C.UTF-8"}
         if config is not None:
             self.configure(config)
@@ -290,7 +292,9 @@ class Node(Process):
         stdin = (text if isinstance(text, bytes) else text.encode()) + b"\n"
         done = self.clawsend(*options, sender or self.name, "-", stdin=stdin)
         assert done.returncode == 0, done
-        return done.stdout.decode().strip()
+        identifier = done.stdout.decode().strip()
+        self.sent.append((identifier, text))
+        return identifier
 
     def get(self, *options):
         done = self.clawq("get", *options)

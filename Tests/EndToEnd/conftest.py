@@ -16,6 +16,16 @@ import faults_namespace
 import faults_proxy
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What a test has to tell though it passed, by `record_property("counts", …)`: pytest keeps output to itself."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, value in report.user_properties:
+                if name == "counts":
+                    terminalreporter.section(report.nodeid.rpartition("::")[2])
+                    terminalreporter.write_line(value)
+
+
 @pytest.fixture
 def folder():
     """A new folder with a short path (a unix socket's may have 107 bytes), removed afterwards."""
@@ -166,18 +176,28 @@ def names(folder):
     return faults_namespace.Names(folder)
 
 
+# A server that is killed has what it said it had.
+LASTING = ("--appendonly", "yes", "--appendfsync", "always")
+
+
 @pytest.fixture
 def make_link(make_redis, make_tls_redis, make_node, make_proxy, make_scripted, certificates):
     """make_link(...) makes a daemon that is connected to a Redis of its own through a proxy; see its parameters."""
     numbers = itertools.count()
 
-    def make(tls=False, scripted=False, options=(), login="", server=None, name=None, start=True, config=()):
+    def make(tls=False, scripted=False, options=(), login="", server=None, name=None, start=True, config=(), peer=True):
+        options = (*LASTING, *options)
         server = server or (make_tls_redis("good", *options) if tls else make_redis(*options))
         proxy = (make_scripted if scripted else make_proxy)(server.tls_port if tls else server.port)
         settings = {"redis_url": f"{'rediss' if tls else 'redis'}://{login}127.0.0.1:{proxy.port}"}
         if tls:
             settings["redis_ca_file"] = str(certificates.root)
-        node = make_node(name or f"n{next(numbers)}", {**settings, **dict(config)}, start)
-        return faults.Link(node, server, proxy, tls)
+        if not start:
+            # It may connect for the first time after the other side has sent.
+            settings["first_start"] = "all"
+        name = name or f"n{next(numbers)}"
+        node = make_node(name, {**settings, **dict(config)}, start)
+        other = make_node(f"{name}-peer", {"redis_url": f"unix://{server.socket}", **dict(config)}) if peer else None
+        return faults.Link(node, server, proxy, tls, other)
 
     return make

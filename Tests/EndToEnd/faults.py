@@ -1,7 +1,8 @@
 """What the tables of faults share: a daemon whose way to Redis can be spoilt, and what the daemon has to say of it.
 
 Each row of a table says what is provoked, what the daemon says, and what mends it. Whatever the row, afterwards the
-same process is connected again, and what was accepted meanwhile is published.
+same process is connected again, and what was accepted on either side before, during and after the fault is in both
+queues, once and in one order (`faults_promise.py`).
 """
 
 import collections
@@ -9,6 +10,7 @@ import json
 import re
 
 from bus import CHANNEL, stays_away, wait_until
+from faults_promise import Promise
 
 # The daemon's words for what may befall a link, one for each way in which it ends.
 CLOSED = r"Redis: Redis closed the connection; trying again"
@@ -55,13 +57,15 @@ class Witness:
 
 
 class Link:
-    """A daemon, its Redis, and what stands between them."""
+    """A daemon, its Redis, and what stands between them; and on the other side a peer, whose own way is never spoilt."""
 
-    def __init__(self, node, server, proxy=None, tls=False):
+    def __init__(self, node, server, proxy=None, tls=False, peer=None):
         self.node = node
         self.server = server
         self.proxy = proxy
         self.tls = tls
+        self.peer = peer
+        self.promise = Promise(server, node, peer) if peer else None
         self.witness = Witness(server)
         self.got = []
         self.mark_at = 0
@@ -125,11 +129,24 @@ class Link:
         assert [text for text in first if text in texts] == list(texts), self.witness.texts
 
     def flows(self, word):
-        """A message goes to Redis and back, and one of another sender is heard."""
+        """A message goes to Redis and back, one comes from the other side, and one of another sender is heard."""
         self.node.send(f"{word}: sent")
         self.arrives(f"{word}: sent")
+        if self.peer:
+            self.peer.send(f"{word}: from the other side")
+            self.arrives(f"{word}: from the other side")
         self.server.publish({"from": "old", "text": f"{word}: heard"})
         self.arrives(f"{word}: heard")
+
+    def meanwhile(self):
+        """While the fault lasts, both sides send."""
+        self.node.send("meanwhile")
+        if self.peer:
+            self.peer.send("meanwhile, on the other side")
+
+    def keeps_its_promise(self, patience=90):
+        """The end of every row: nothing was lost, nothing came twice."""
+        self.promise.kept(patience)
 
     def waits(self, text):
         """This message stays in the outbox."""
@@ -172,3 +189,5 @@ class Link:
         self.is_published("meanwhile", patience=patience)
         self.flows("after")
         assert not self.repeats_itself(), self.news
+        if self.promise:
+            self.promise.kept(patience)

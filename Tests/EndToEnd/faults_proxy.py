@@ -8,6 +8,7 @@ taken effect when they return.
 """
 
 import asyncio
+import contextlib
 import socket
 import struct
 import threading
@@ -92,7 +93,9 @@ class Connection:
                 continue
             if how == RESET:
                 linger = struct.pack("ii", 1, 0)
-                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                # The other side may have ended it a moment ago.
+                with contextlib.suppress(OSError):
+                    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 transport.abort()
             else:
                 transport.close()

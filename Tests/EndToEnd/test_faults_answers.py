@@ -1,6 +1,7 @@
 """Every error that a Redis answers, with the reaction it deserves: wait, drop and come again, or leave it alone."""
 
 import dataclasses
+import signal
 import threading
 import typing
 
@@ -99,12 +100,12 @@ def test_a_redis_that_refuses_for_a_while_is_waited_for(make_link, row, transpor
     if row.met_by_probe:
         link.kick()
     else:
-        link.node.send("meanwhile")
+        link.meanwhile()
     link.said(HELD.format(row.error))
     assert link.redis()["state"] == "waiting"
     assert row.error in link.redis()["last_error"]
     if row.met_by_probe:
-        link.node.send("meanwhile")
+        link.meanwhile()
     assert link.waits("meanwhile")
     attempts = len(link.proxy.attempts)
     if row.hears:
@@ -114,6 +115,7 @@ def test_a_redis_that_refuses_for_a_while_is_waited_for(make_link, row, transpor
     wait_until("ready", link.node.is_ready, pause=0.1)
     link.is_published("meanwhile")
     link.flows("after")
+    link.keeps_its_promise()
     # The connections stood all the while, and it was said once.
     assert len(link.proxy.attempts) == attempts
     assert link.times(HELD.format(row.error)) == 1, link.news
@@ -121,7 +123,8 @@ def test_a_redis_that_refuses_for_a_while_is_waited_for(make_link, row, transpor
 
 
 def test_a_redis_that_is_loading_is_subscribed_to_and_waited_for(make_link):
-    link = make_link(options=("--loading-process-events-interval-bytes", "1024"))
+    # It comes back with what it saved.
+    link = make_link(options=("--loading-process-events-interval-bytes", "1024", "--appendonly", "no"))
     link.flows("before")
     client = link.server.client()
     # The server looks up from its loading every 1,024 bytes: after each of these keys.
@@ -138,7 +141,7 @@ def test_a_redis_that_is_loading_is_subscribed_to_and_waited_for(make_link):
     link.proxy.allow()
     link.said(HELD.format("LOADING"))
     assert link.redis()["state"] == "waiting"
-    link.node.send("meanwhile")
+    link.meanwhile()
     assert link.waits("meanwhile")
     link.server.publish({"from": "old", "text": "heard meanwhile"})
     link.arrives("heard meanwhile")
@@ -147,6 +150,7 @@ def test_a_redis_that_is_loading_is_subscribed_to_and_waited_for(make_link):
     wait_until("ready", link.node.is_ready, pause=0.1)
     link.is_published("meanwhile")
     link.flows("after")
+    link.keeps_its_promise()
     assert len(link.proxy.attempts) == attempts
 
 
@@ -186,6 +190,7 @@ def test_what_is_refused_for_a_while_is_held_and_sent_on_the_same_connection(mak
     link.proxy.behave()
     link.is_published("one", "two", "three")
     link.flows("after")
+    link.keeps_its_promise()
     assert len(link.proxy.attempts) == 2
     assert link.times(HELD.format(word)) == 1, link.news
 
@@ -202,7 +207,7 @@ def test_a_demoted_master_is_left(make_link, transport):
     attempts = len(link.proxy.attempts)
     link.kick()
     link.said("Redis: .*READONLY.*; trying again")
-    link.node.send("meanwhile")
+    link.meanwhile()
     wait_until("it looks for the master more than once", lambda: len(link.proxy.attempts) >= attempts + 4)
     # A plain PUBLISH would be taken here, and reach nobody.
     assert link.waits("meanwhile")
@@ -218,7 +223,7 @@ def test_a_publisher_that_is_refused_as_read_only_drops_both_connections(make_li
     link.mark()
     for command in WORKING:
         link.proxy.answer(command, b"-READONLY You can't write against a read only replica.\r\n")
-    link.node.send("meanwhile")
+    link.meanwhile()
     link.said("Redis: .*READONLY.*; trying again")
     wait_until("both are new", lambda: len(link.proxy.attempts) >= 4)
     link.proxy.behave()
@@ -233,13 +238,14 @@ def test_an_error_before_any_command_is_taken_for_what_it_is(make_link):
     link.flows("before")
     link.mark()
     keeper = link.server.client(single_connection_client=True)
-    witnesses = 2  # the keeper and the witness
-    keeper.config_set("maxclients", witnesses + 1)
+    # All but those of the daemon: the keeper, the witness, the other side.
+    others = sum(client["addr"].startswith("/") for client in keeper.client_list())
+    keeper.config_set("maxclients", others + 1)
     for client in keeper.client_list():
         if not client["addr"].startswith("/"):
             keeper.client_kill_filter(_id=client["id"])
     link.said("Redis: .*max number of clients.*; trying again")
-    link.node.send("meanwhile")
+    link.meanwhile()
     keeper.config_set("maxclients", 1000)
     keeper.close()
     link.recovers()
@@ -251,7 +257,7 @@ def test_a_server_without_hello_is_spoken_to_in_the_old_protocol(make_link, tran
     link.flows("before")
     link.mark()
     link.kick()
-    link.node.send("meanwhile")
+    link.meanwhile()
     link.said("Redis closed the connection")
     link.recovers()
 
@@ -270,10 +276,11 @@ def test_a_user_with_too_few_rights_to_probe_is_served_all_the_same(make_link, r
     link.flows("with few rights")
     link.said(TOO_FEW_RIGHTS)
     link.kick()
-    link.node.send("meanwhile")
+    link.meanwhile()
     link.is_published("meanwhile")
     wait_until("ready", link.node.is_ready, pause=0.1)
     link.flows("after")
+    link.keeps_its_promise()
     # Said once for each way of probing that is refused, also when it connects again.
     told = [line.partition("Redis does not")[2] for line in link.news.splitlines() if TOO_FEW_RIGHTS in line]
     assert len(told) == len(set(told)) <= 2, told
@@ -283,8 +290,8 @@ def test_a_user_who_may_not_publish_hears_all_the_same(make_link, redis_server):
     redis_server.client().execute_command("ACL", "SETUSER", "bus", "on", ">pass", "~*", "&*", "+@all", "-publish")
     link = make_link(server=redis_server, login="bus:pass@", start=False)
     link.node.launch()
-    wait_until("subscribed", lambda: redis_server.subscribers() == 2)
-    link.node.send("meanwhile")
+    wait_until("subscribed", lambda: redis_server.subscribers() == 3)
+    link.meanwhile()
     link.said("NOPERM.*publish")
     wait_until("the status says so", lambda: "NOPERM" in (link.redis()["last_error"] or ""))
     assert link.redis()["state"] == "waiting"
@@ -320,10 +327,19 @@ def test_rights_that_are_taken_away_are_told_and_left_alone(make_link, redis_ser
     link.said(f"Redis: .*({told}).*{LATER}")
     wait_until("status", lambda: link.redis()["state"] == "waiting")
     attempts = len(link.proxy.attempts)
-    link.node.send("meanwhile")
+    link.meanwhile()
     assert stays_away(lambda: len(link.proxy.attempts) > attempts, seconds=2)
     assert len(link.node.outbox("new")) == 1
     assert "secret-pass" not in link.node.log + str(link.redis())
+    # Given back, and told to try at once.
+    if own:
+        redis_server.client().execute_command("ACL", "SETUSER", "bus", "on", ">secret-pass", "~*", "&*", "+@all")
+    else:
+        redis_server.client().config_set("requirepass", "")
+        redis_server.password = None
+    link.mark()
+    link.node.send_signal(signal.SIGHUP)
+    link.recovers()
 
 
 @pytest.mark.parametrize("command", ["HELLO", "SUBSCRIBE", "EVAL"])
@@ -336,6 +352,10 @@ def test_a_quota_that_is_used_up_is_not_used_further(make_link, command):
     link.proxy.cut()
     link.said(f"Redis: .*max requests limit.*{LATER}")
     attempts = len(link.proxy.attempts)
-    link.node.send("meanwhile")
+    link.meanwhile()
     assert stays_away(lambda: len(link.proxy.attempts) > attempts, seconds=3)
     assert len(link.node.outbox("new")) == 1
+    link.proxy.behave()
+    link.mark()
+    link.node.send_signal(signal.SIGHUP)
+    link.recovers()

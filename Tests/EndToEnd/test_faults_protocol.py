@@ -79,7 +79,7 @@ def test_what_is_not_resp_ends_the_connection_and_not_the_daemon(make_link, shar
         link.proxy.cut(CLOSE)
     else:
         assert link.proxy.say(MALFORMED[row], to_subscriber=place == "subscription") == 1
-    link.node.send("meanwhile")
+    link.meanwhile()
     link.said(f"{NOT_REDIS}|{FOREIGN}")
     link.recovers()
 
@@ -88,10 +88,10 @@ def test_an_error_of_two_whole_lines_puts_nothing_out_of_step(make_link, shared_
     """A line end inside an error is the start of a reply that nobody asked for."""
     link = make_link(server=shared_redis, scripted=True)
     link.mark()
-    link.proxy.answer("PUBLISH", b"-ERR one line\r\n:1 and another\r\n", times=1)
+    link.proxy.answer("EVALSHA", b"-LOADING one line\r\n:1 and another\r\n", times=1)
     link.node.send("first")
     link.said(f"{NOT_REDIS}|{OUT_OF_STEP}")
-    link.node.send("meanwhile")
+    link.meanwhile()
     link.recovers()
 
 
@@ -106,10 +106,13 @@ WRONG = {
     "SUBSCRIBE answered with OK": ("SUBSCRIBE", b"+OK\r\n"),
     "SUBSCRIBE answered with an integer": ("SUBSCRIBE", b":2\r\n"),
     "SUBSCRIBE confirmed without a count": ("SUBSCRIBE", b">2\r\n$9\r\nsubscribe\r\n$13\r\nopenclaw-chat\r\n"),
-    "PUBLISH answered with OK": ("PUBLISH", b"+OK\r\n"),
-    "PUBLISH answered with a negative number": ("PUBLISH", b":-1\r\n"),
-    "PUBLISH answered with an array": ("PUBLISH", b"*1\r\n:1\r\n"),
-    "PUBLISH answered with null": ("PUBLISH", b"_\r\n"),
+    "EVALSHA answered with OK": ("EVALSHA", b"+OK\r\n"),
+    "EVALSHA answered with a number": ("EVALSHA", b":1\r\n"),
+    "EVALSHA answered with no outcome": ("EVALSHA", b"*0\r\n"),
+    "EVALSHA answered with an outcome too many": ("EVALSHA", b"*2\r\n$6\r\n+1:1-1\r\n$6\r\n+2:1-2\r\n"),
+    "EVALSHA answered with numbers": ("EVALSHA", b"*1\r\n:1\r\n"),
+    "EVALSHA answered with an outcome that is none": ("EVALSHA", b"*1\r\n$5\r\n+1:1-\r\n"),
+    "EVALSHA answered with null": ("EVALSHA", b"_\r\n"),
     "an unasked reply to the subscription": (True, b"+OK\r\n"),
     "an unasked number to the subscription": (True, b":1\r\n"),
     "an unasked reply to the commands": (False, b"+OK\r\n"),
@@ -135,9 +138,9 @@ def test_what_contradicts_the_protocol_ends_the_connection_and_not_the_daemon(ma
         assert link.proxy.say(data, to_subscriber=place) == 1
     else:
         link.proxy.answer(place, data, times=1)
-        if place != "PUBLISH":
+        if place != "EVALSHA":
             link.proxy.cut(CLOSE)
-    link.node.send("meanwhile")
+    link.meanwhile()
     link.said(OUT_OF_STEP)
     link.proxy.behave()
     link.recovers()
@@ -146,9 +149,9 @@ def test_what_contradicts_the_protocol_ends_the_connection_and_not_the_daemon(ma
 def test_a_reply_too_many_is_not_taken_for_the_next_one(make_link, shared_redis):
     link = make_link(server=shared_redis, scripted=True)
     link.mark()
-    link.proxy.answer("PUBLISH", b":1\r\n", times=1, served=True)
+    link.proxy.answer("EVALSHA", b"*1\r\n$6\r\n+1:1-1\r\n", times=1, served=True)
     link.node.send("first")
-    link.node.send("meanwhile")
+    link.meanwhile()
     link.said(OUT_OF_STEP)
     link.recovers()
     link.is_published("first", "meanwhile")
@@ -159,7 +162,7 @@ def test_an_error_that_nobody_asked_for_is_told_in_its_own_words(make_link, shar
     link = make_link(server=shared_redis, scripted=True)
     link.mark()
     link.proxy.say(b"-ERR Protocol error: too big mbulk count string\r\n", to_subscriber, then=CLOSE)
-    link.node.send("meanwhile")
+    link.meanwhile()
     link.said("Redis: .*too big mbulk count.*; trying again")
     link.recovers()
 
@@ -177,6 +180,7 @@ def test_what_is_new_to_us_and_harmless_is_passed_over(make_link, shared_redis):
         for place in places:
             assert link.proxy.say(data, to_subscriber=place) == 1
     link.flows("after")
+    link.keeps_its_promise()
     assert len(link.proxy.attempts) == 2
     assert "trying again" not in link.news
 
@@ -214,7 +218,7 @@ def test_a_drop_while_it_subscribes_forgets_no_channel(make_link, shared_redis, 
     half = b">3\r\n$9\r\nsubscribe\r\n$13\r\nopenclaw-chat\r\n:1\r\n" if confirmed else b""
     link.proxy.answer("SUBSCRIBE", half, times=times, then=CLOSE)
     link.proxy.cut(CLOSE)
-    link.node.send("meanwhile")
+    link.meanwhile()
     link.recovers()
     # Both channels, each time.
     subscribed = [words[1:] for _, words in link.proxy.commands if words[0] == b"SUBSCRIBE"]
