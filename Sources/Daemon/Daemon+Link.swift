@@ -35,6 +35,7 @@ extension Daemon: RedisLinkHandler {
     }
     isHeld = true
     setRedis(.waiting, text)
+    relieveMemory(kind, text)
   }
 
   package func linkProbes(by method: ProbeMethod, because text: String) {
@@ -106,12 +107,12 @@ extension Daemon: RedisLinkHandler {
 
   package func fetched(page: borrowing StreamPage, for request: StreamRequest) { receiver?.fetched(page, for: request) }
 
-  package func fetched(count: UInt64, for request: StreamRequest) {}
+  package func fetched(count: UInt64, for request: StreamRequest) { relievesMemory(count, request) }
 
   package func fetchRefused(_ request: StreamRequest, _ kind: RedisErrorKind, text: String) {
     switch request {
     case .meta, .page, .newest: receiver?.fetchRefused(kind, text: text)
-    case .length, .trim: break
+    case .length, .trim: cannotRelieveMemory(text)
     }
   }
 }

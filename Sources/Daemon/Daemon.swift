@@ -73,6 +73,7 @@ package final class Daemon: SignalHandler, TimerHandler, TurnHandler {
   var loggedFailure: String?
   /// Whether the link is up and Redis takes nothing.
   var isHeld = false
+  var relief = MemoryRelief()
   /// Whether the log has said of this link that it is up.
   var isConnected = false
   /// The ways of proving the path that the log has spoken of.
