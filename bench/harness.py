@@ -3,22 +3,28 @@
 import argparse
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
 import platform
+import re
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 
 PATIENCE = 120  # seconds that any one wait may take
 CHANNEL = "openclaw-chat"
 SIZE = 200  # bytes of a payload
 AHEAD = 8 << 20  # bytes that may wait for the subscriber before the publisher pauses
+BATCH = 64  # messages that clawd gives to one call of the publish script (Limits.publishBatchMessages)
+PROGRAM_TEXT = pathlib.Path(__file__).resolve().parent.parent / "Sources"
 LOAD = os.getloadavg()[0]  # what others make of this machine: the average of the minute before we began
 
 
@@ -63,6 +69,13 @@ def process(arguments, log, **more):
             child.wait()
         if child.stdout:
             child.stdout.close()
+
+
+def expect(child, line):
+    """Reads a line that a program must print next."""
+    got = child.stdout.readline()
+    if got != line:
+        raise SystemExit(f"{child.args[0]} said {got!r} instead of {line!r}")
 
 
 def output(arguments, **more):
@@ -137,9 +150,10 @@ def certificates(place):
 
 
 @contextlib.contextmanager
-def clawd(programs, place, url, queue, under=(), **settings):
+def clawd(programs, place, url, queue, under=(), awaited=True, **settings):
     """The daemon, connected to `url` ("local": the bus of one machine), with a queue of so many bytes and these settings;
-    gives the process and a function that asks `clawq status`. `under` is a command that runs it."""
+    gives the process and a function that asks `clawq status`. `under` is a command that runs it; not `awaited`, it need not
+    be connected yet."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(place)}
     (place / "config.json").write_text(json.dumps({"redis_url": str(url), "queue_bytes": queue, **settings}))
     common = ["--state-dir", place / "state", "--config", place / "config.json"]
@@ -158,7 +172,8 @@ def clawd(programs, place, url, queue, under=(), **settings):
             running = now.get("daemon", {}).get("state") == "running"
             return running and now["redis"]["state"] == ("off" if url == "local" else "ready")
 
-        wait_until("clawd runs and is connected", ready)
+        if awaited:
+            wait_until("clawd runs and is connected", ready)
         yield child, status
 
 
@@ -167,6 +182,140 @@ def publish(peers, socket, count):
     arguments = [peers / "publisher", socket, CHANNEL, count, SIZE, AHEAD]
     run = subprocess.run([str(word) for word in arguments], stdout=subprocess.PIPE, check=True)
     return float(run.stdout)
+
+
+class Redis:
+    """A connection to a server's unix socket that waits for each answer (RESP 2)."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(PATIENCE)
+        self.socket.connect(str(path))
+        self.answers = self.socket.makefile("rb")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.answers.close()
+        self.socket.close()
+
+    def __call__(self, *words):
+        """The answer to a command: bytes, a number, a list or None; an error ends the measurement."""
+        words = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+        parts = [b"*%d\r\n" % len(words)]
+        for word in words:
+            parts += [b"$%d\r\n" % len(word), word, b"\r\n"]
+        self.socket.sendall(b"".join(parts))
+        return self.answer()
+
+    def answer(self):
+        line = self.answers.readline()
+        kind, rest = line[:1], line[1:-2]
+        if kind == b"+":
+            return rest
+        if kind == b":":
+            return int(rest)
+        if kind in (b"$", b"*") and rest == b"-1":
+            return None
+        if kind == b"$":
+            return self.answers.read(int(rest) + 2)[:-2]
+        if kind == b"*":
+            return [self.answer() for _ in range(int(rest))]
+        raise SystemExit(f"the server answered {line!r}")
+
+    def info(self, section):
+        lines = self("INFO", section).decode().splitlines()
+        return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+@contextlib.contextmanager
+def held(path):
+    """Stops the server for as long: clients may connect and ask, and are answered at the end. Gives a function that lets it
+    go on and says when that was."""
+    with Redis(path) as redis:
+        server = int(redis.info("server")["process_id"])
+    released = False
+
+    def release():
+        nonlocal released
+        released = True
+        moment = time.monotonic()
+        os.kill(server, signal.SIGCONT)
+        return moment
+
+    os.kill(server, signal.SIGSTOP)
+    try:
+        yield release
+    finally:
+        if not released:
+            release()
+
+
+def wait_until_idle(child):
+    """Until a process has used no processor time for a while: it has done what it can without an answer."""
+    before = -1.0
+    while (now := cpu_seconds(child.pid)) != before:
+        before = now
+        time.sleep(0.3)
+        if child.poll() is not None:
+            raise SystemExit(f"{child.args[0]} ended by itself")
+
+
+def publish_script():
+    """The publish script as the sources have it: what stands between the quotes of the literal `source`."""
+    text = (PROGRAM_TEXT / "RedisLink" / "PublishScript.swift").read_text()
+    found = re.search(r'let source: StaticString = """\n(.*?)\n *"""', text, re.DOTALL)
+    if found is None:
+        raise SystemExit("PublishScript.swift has no literal called source")
+    return textwrap.dedent(found[1])
+
+
+def message(number, size=SIZE):
+    """A sender's object of so many bytes, as clawsend makes it: each has an id of its own."""
+    identity = ulid(number)
+    head = '{"from":"bench","text":"'
+    tail = '","ts":1767225600.123456,"time":"2026-01-01T00:00:00.123456","id":"%s"}' % identity
+    return (head + f"{number:010}".ljust(size - len(head) - len(tail), "x") + tail).encode()
+
+
+def ulid(number):
+    """An id with the moment of the message above, and bits in place of random ones that are as spread as those."""
+    bits = 1767225600123 << 80 | int.from_bytes(hashlib.sha256(b"%d" % number).digest()[:10], "big")
+    return "".join("0123456789ABCDEFGHJKMNPQRSTVWXYZ"[bits >> 5 * place & 31] for place in range(25, -1, -1))
+
+
+class Stream:
+    """The bus in a server, as the publish script keeps it."""
+
+    name, meta, probe = f"{{{CHANNEL}}}:stream", f"{{{CHANNEL}}}:meta", f"{{{CHANNEL}}}:probe"
+
+    def __init__(self, redis, keep):
+        self.redis = redis
+        self.keep = keep
+        self.script = redis("SCRIPT", "LOAD", publish_script()).decode()
+        self.filled = 0
+
+    def call(self, objects):
+        """The words of one call of the script."""
+        return ["EVALSHA", self.script, 2, self.name, self.meta, CHANNEL, "0123456789abcdef" * 2, self.keep, "", *objects]
+
+    def fill(self, count, size=SIZE):
+        """Publishes so many messages, in batches."""
+        end = self.filled + count
+        while self.filled < end:
+            part = range(self.filled, min(self.filled + BATCH, end))
+            answers = self.redis(*self.call([message(number, size) for number in part]))
+            if len(answers) != len(part) or any(not answer.startswith(b"+") for answer in answers):
+                raise SystemExit(f"the publish script answered {answers}")
+            self.filled = part.stop
+
+    def length(self):
+        return self.redis("XLEN", self.name)
+
+    def last(self):
+        """The id of the last entry."""
+        return self.redis("XREVRANGE", self.name, "+", "-", "COUNT", 1)[0][0].decode()
 
 
 def cpu_seconds(pid):

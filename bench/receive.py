@@ -44,22 +44,16 @@ def hiredis(options, way, uses_tls=False):
         arguments = [options.peers / program, *address, harness.CHANNEL, options.count, place / "messages", way]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         with harness.process(arguments, place / "log", **pipes) as child:
-            expect(child, b"ready\n")
+            harness.expect(child, b"ready\n")
             before = harness.cpu_seconds(child.pid)
             seconds = harness.publish(options.peers, socket, options.count)
-            expect(child, b"done\n")
+            harness.expect(child, b"done\n")
             cpu = harness.cpu_seconds(child.pid) - before
             memory = anonymous_mebibytes(child.pid)
             size = (place / "messages").stat().st_size
             if size != options.count * (SIZE + 1):
                 raise SystemExit(f"the file of {program} has {size} bytes")
             return figures(options, seconds, cpu, memory)
-
-
-def expect(child, line):
-    got = child.stdout.readline()
-    if got != line:
-        raise SystemExit(f"the subscriber said {got!r} instead of {line!r}")
 
 
 def clawd(options, keeps_all, uses_tls=False):

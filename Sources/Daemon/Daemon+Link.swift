@@ -34,8 +34,8 @@ extension Daemon: RedisLinkHandler {
       loggedFailure = kind.description
     }
     isHeld = true
+    keeper?.refused(text)
     setRedis(.waiting, text)
-    relieveMemory(kind, text)
   }
 
   package func linkProbes(by method: ProbeMethod, because text: String) {
@@ -57,6 +57,7 @@ extension Daemon: RedisLinkHandler {
     pump?.linkLost()
     if failure.isTooLargeAnswer { receiver?.pageWasTooLarge() }
     receiver?.linkDown()
+    keeper?.end()
     isHeld = false
     isConnected = false
     if failure.gist != loggedFailure {
@@ -87,6 +88,7 @@ extension Daemon: RedisLinkHandler {
     }
     if outcomes.contains(where: \.isStored) {
       outage.ends()
+      keeper?.end()
       if !isHeld, receiver?.isLive == true, status.redis != .ready, pump?.isHeldUp == false { setRedis(.ready) }
     }
     for case .refused(let kind, let text) in outcomes { sayRefused(kind, text) }
@@ -107,12 +109,12 @@ extension Daemon: RedisLinkHandler {
 
   package func fetched(page: borrowing StreamPage, for request: StreamRequest) { receiver?.fetched(page, for: request) }
 
-  package func fetched(count: UInt64, for request: StreamRequest) { relievesMemory(count, request) }
+  package func fetched(count: UInt64, for request: StreamRequest) { keeper?.fetched(count, for: request) }
 
   package func fetchRefused(_ request: StreamRequest, _ kind: RedisErrorKind, text: String) {
     switch request {
     case .meta, .page, .newest: receiver?.fetchRefused(kind, text: text)
-    case .length, .trim: cannotRelieveMemory(text)
+    case .length, .trim: keeper?.fetchRefused(text)
     }
   }
 }

@@ -15,17 +15,20 @@ package struct DaemonSystem {
   package var loadSettings: () throws(ReloadFault) -> Settings
   /// Whether queue and lock are still the files that others find under their names.
   package var filesAreInPlace: () -> Bool
+  /// 64 random bits.
+  package var random: () -> UInt64
   /// A checksum of server, database and channel: tells one Redis from another; 0 for the local bus.
   package var target: UInt64
 
   package init(
     makeLink: @escaping (any RedisLinkHandler) -> RedisLink?,
     loadSettings: @escaping () throws(ReloadFault) -> Settings,
-    filesAreInPlace: @escaping () -> Bool, target: UInt64
+    filesAreInPlace: @escaping () -> Bool, random: @escaping () -> UInt64, target: UInt64
   ) {
     self.makeLink = makeLink
     self.loadSettings = loadSettings
     self.filesAreInPlace = filesAreInPlace
+    self.random = random
     self.target = target
   }
 }
@@ -59,6 +62,7 @@ package final class Daemon: SignalHandler, TimerHandler, TurnHandler {
   var pump: OutboxPump?
   var link: RedisLink?
   var receiver: Receiver?
+  var keeper: StreamKeeper?
   var status: DaemonStatus
   private var publishedStatus: DaemonStatus?
   private var heartbeats = 0
@@ -73,7 +77,6 @@ package final class Daemon: SignalHandler, TimerHandler, TurnHandler {
   var loggedFailure: String?
   /// Whether the link is up and Redis takes nothing.
   var isHeld = false
-  var relief = MemoryRelief()
   /// Whether the log has said of this link that it is up.
   var isConnected = false
   /// The ways of proving the path that the log has spoken of.
@@ -100,6 +103,7 @@ package final class Daemon: SignalHandler, TimerHandler, TurnHandler {
       let receiver = Receiver(
         loop, intake, link, target: system.target, firstStart: settings.firstStart, log: log, owner: self)
       self.receiver = receiver
+      keeper = StreamKeeper(loop, link, log: log, random: system.random)
       destination = .redis(link, receiver)
     }
     pump = try OutboxPump(

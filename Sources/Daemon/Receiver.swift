@@ -199,11 +199,13 @@ final class Receiver: TimerHandler {
       return lose(place, what == nil ? .invalid : .tooLarge, what ?? "an entry of the stream without a message")
     }
     do throws(MessageFault) {
-      let examined = try intake.examine(object, place: entry.id)
+      var examined = try intake.examine(object, place: entry.id)
       // Of one that was too large the queue kept only where it stood.
       let isKnown = examined.knowledge == .known || intake.isTooLarge(object.count) && intake.knows(entry.id)
       guard let ruling = rule(place, isKnown: isKnown, examined) else { return false }
-      if ruling.verdict == .take {
+      // Others may have been examined meanwhile, and this one be among what was heard.
+      if ruling.missing > 0 { examined = try intake.examine(object, place: entry.id) }
+      if ruling.verdict == .take, examined.knowledge != .known {
         nameStream(ruling.before)
         take(object, examined)
       }

@@ -54,11 +54,12 @@ func run(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> Exit
       whatToDo: "set redis_url, or set it to \"local\" to go on without Redis")
   }
 
+  let random = { (try? systemRandom()) ?? 0 }
   let system = DaemonSystem(
     makeLink: { handler in
       target.map {
         RedisLink(
-          loop, resolver, $0, random: { (try? systemRandom()) ?? 0 }, handler: handler, makeTransport: transports.make)
+          loop, resolver, $0, random: random, handler: handler, makeTransport: transports.make)
       }
     },
     loadSettings: { () throws(ReloadFault) in
@@ -74,7 +75,7 @@ func run(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> Exit
       guard let folder = try? Folder(path), let found = try? StateFiles(folder) else { return false }
       return found == files
     },
-    target: target?.checksum ?? 0)
+    random: random, target: target?.checksum ?? 0)
   let daemon = Daemon(loop, settings, intake: intake, pid: processID(), log: log, system: system)
   log(
     .notice, "clawd \(ProgramVersion.text) on \(state.path), \(target.map { "Redis at \($0.endpoint)" } ?? "local bus")"

@@ -28,6 +28,9 @@ struct FollowerRandomTests {
       if daemon.isUp { daemon.inbox.append((what.message, what.position, false)) }
     }
     daemon.settle()
+    for _ in 0..<5 { send(redis.publish()) }
+    daemon.settle()
+    redis.slowest = redis.time
     for _ in 0..<Int.random(in: 10...300, using: &random) {
       switch Int.random(in: 0..<40, using: &random) {
       case 0..<12: for _ in 0..<Int.random(in: 1...3, using: &random) { send(redis.publish()) }
@@ -41,7 +44,9 @@ struct FollowerRandomTests {
       case 34: daemon.die()
       case 35:
         // Sent again after an unknown outcome, and not seen by who looked: a second copy.
-        if weather.repeats, let entry = redis.entries.randomElement(using: &random) { send(redis.publish(entry.message)) }
+        if weather.repeats, let entry = redis.entries.randomElement(using: &random) {
+          send(redis.publish(entry.message))
+        }
       case 36:
         daemon.now = daemon.now + .milliseconds(700)
         if daemon.request == nil, let request = daemon.follower.due(at: daemon.now) { daemon.request = request }

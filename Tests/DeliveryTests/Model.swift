@@ -23,6 +23,9 @@ final class ModelRedis {
   private var messages = 0
   private var lastID = StreamID.zero
   private var masters: UInt64 = 0
+  /// No clock is further behind than this: an id before all that a queue knows cannot be told from one that it has forgotten.
+  var slowest: UInt64 = 1
+  var time: UInt64 { clock }
 
   /// The script: answers the message and what it is published with.
   func publish(_ message: Int? = nil, hasNumber: Bool = true) -> (message: Int, position: BusPosition?) {
@@ -72,7 +75,7 @@ final class ModelRedis {
   func failOver(losing count: Int, clockBehind: UInt64 = 0) {
     entries.removeLast(min(count, entries.count))
     number -= min(UInt64(count), number)
-    clock -= min(clockBehind, clock - 1)
+    clock = max(clock - min(clockBehind, clock), slowest)
     masters += 1
     lastID = entries.last?.place.id ?? .zero
   }
@@ -199,13 +202,15 @@ final class ModelDaemon {
       if let next = follower.meta(epoch: redis.epoch, number: redis.epoch == nil ? nil : redis.number) { ask(next) }
     case .page(let id, let count):
       for entry in redis.page(from: id, count: count) {
-        let ruling = follower.entry(entry.place, isKnown: isKnown(entry.message),
+        let ruling = follower.entry(
+          entry.place, isKnown: isKnown(entry.message),
           isAnother: follower.isSeeking
             && window.hasAnother(
-              at: entry.place.id, than: Self.key(entry.message), fingerprint: UInt32(entry.message)))
+              at: entry.place.id, than: Self.key(entry.message), fingerprint: UInt32(entry.message))
+        )
         if ruling.verdict == .stop { break }
         lose(ruling)
-        if ruling.verdict == .take { append(.message(entry.message), follower.place) }
+        if ruling.verdict == .take, !isKnown(entry.message) { append(.message(entry.message), follower.place) }
       }
       step(follower.pageEnded(bytes: 1, oldestKnown: window.oldestPlace))
     case .newest(let before, let count):

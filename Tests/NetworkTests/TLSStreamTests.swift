@@ -316,6 +316,20 @@ struct TLSStreamTests {
       return
     }
   }
+
+  @Test("what the peer said before it went can be read where its going was noticed by a write")
+  func readsAfterFailedWrite() throws {
+    let pair = try authority.pair()
+    _ = try pair.readAll()
+    pair.pipe.toClient += pair.server.seal([1, 2, 3]) + pair.server.seal([4])
+    pair.pipe.writeFault = .system(SystemError(code: 104, call: "send"))
+    #expect(throws: TransportFault.self) { try pair.write([9]) }
+    #expect(pair.client.holdsMore)
+    var buffer = ByteBuffer(capacity: 100)
+    #expect(try pair.client.read(into: &buffer, atLeast: 100) == .bytes(4))
+    #expect((0..<4).map { buffer.readable[$0] } == [1, 2, 3, 4])
+    #expect(!pair.client.holdsMore)
+  }
 }
 
 extension SeededGenerator {

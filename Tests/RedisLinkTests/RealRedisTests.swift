@@ -44,14 +44,14 @@ final class RealLinks {
     try #require(condition())
   }
 
-  /// Publishes by the first link, and waits for the outcomes.
+  /// Publishes by the first link, and waits for the outcomes: none where the batch was refused as a whole.
   func publish(_ objects: [String], after: StreamID? = nil) throws -> [PublishOutcome] {
-    let before = logs[0].batches.count
+    let before = (batches: logs[0].batches.count, refused: logs[0].refused.count)
     for text in objects { links[0].batch.append(Array(text.utf8).span) }
     links[0].publishBatch(after: after)
     links[0].turnEnded()
-    try turn { logs[0].batches.count > before || !logs[0].refused.isEmpty }
-    return logs[0].batches.count > before ? logs[0].batches[before] : []
+    try turn { logs[0].batches.count > before.batches || logs[0].refused.count > before.refused }
+    return logs[0].batches.count > before.batches ? logs[0].batches[before.batches] : []
   }
 
   func fetch(_ request: StreamRequest) throws -> String {

@@ -9,7 +9,7 @@ private enum Seen: Equatable {
   case subscribed
   case message(String)
   case oversized(Int)
-  case probe
+  case probe(String)
   case pong
   case failed(RedisFault)
 }
@@ -34,7 +34,7 @@ private func receive(_ text: String, _ machine: inout SubscriberMachine, inPiece
     case .subscribed: seen.append(.subscribed)
     case .message(let payload): seen.append(.message(String(repairing: bytes.extracting(payload))))
     case .oversized(let byteCount): seen.append(.oversized(byteCount))
-    case .probe: seen.append(.probe)
+    case .probe(let mark): seen.append(.probe(String(repairing: bytes.extracting(mark))))
     case .pong: seen.append(.pong)
     case .failed(let fault): seen.append(.failed(fault))
     }
@@ -62,10 +62,11 @@ private func confirmations(_ type: Character) -> String {
   func messages(version: (Int, Character), size: Int) {
     let (protocolVersion, type) = version
     let text =
-      confirmations(type) + pubsub(type, "message", "chat", "hello\r\n🌍") + pubsub(type, "message", probes, "")
+      confirmations(type) + pubsub(type, "message", "chat", "hello\r\n🌍") + pubsub(type, "message", probes, "a:1")
+      + pubsub(type, "message", probes, "")
     #expect(
       play(protocolVersion, text, inPiecesOf: size)
-        == [.nothing, .subscribed, .message("hello\r\n🌍"), .probe])
+        == [.nothing, .subscribed, .message("hello\r\n🌍"), .probe("a:1"), .probe("")])
   }
 
   @Test(

@@ -48,6 +48,7 @@ struct InterruptedReplacingTests {
       let now = try place.status(of: "queue.ring").inode
       #expect(reading.ring.isSuperseded == (inode != now), note)
       #expect(sleeping.ring.isSuperseded == (slept != now), note)
+      expectStream(writer, model, note)
       #expect(try writer.append([1, 2, 3]) == model.nextSequence, note)
     }
     // The old one is opened; the new one is made; the old one has a second name before it loses its first; who sleeps on

@@ -48,7 +48,7 @@ struct Model {
     var end: UInt64
   }
 
-  let capacity: UInt64
+  private(set) var capacity: UInt64
   private(set) var entries: [Entry] = []
   /// The furthest end of any write begun: what lies more than the capacity before it is gone.
   private(set) var intent: UInt64 = 0
@@ -113,6 +113,13 @@ struct Model {
     let stamp = end
     writer.append(position: position, of: identity, receivedAt: stamp)
     note(identity, position, receivedAt: stamp)
+  }
+
+  /// The queue has another capacity, and names its stream at its end.
+  mutating func noteRebuilding(_ capacity: Int) {
+    self.capacity = UInt64(capacity)
+    intent = end
+    if let stream { note(stream, lastPosition, receivedAt: 1) }
   }
 
   mutating func append(_ payload: [UInt8], to writer: inout RingWriter) throws {

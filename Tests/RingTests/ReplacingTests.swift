@@ -15,6 +15,8 @@ struct Change: CustomTestStringConvertible, Sendable {
   let fill: UInt64
   let payloads: Range<Int>
   var older = false
+  /// Whether the queue names a stream, and how much is appended behind that.
+  var streamBefore: UInt64?
 
   static let all = [
     Change(testDescription: "larger", from: 65536, to: 131_072, fill: 200_000, payloads: 100..<1000),
@@ -29,6 +31,21 @@ struct Change: CustomTestStringConvertible, Sendable {
     Change(
       testDescription: "an older version, and larger", from: 65536, to: 131_072, fill: 200_000, payloads: 0..<1000,
       older: true),
+    Change(
+      testDescription: "larger, with a stream", from: 65536, to: 131_072, fill: 200_000, payloads: 100..<1000,
+      streamBefore: 150_000),
+    Change(
+      testDescription: "smaller, and the stream's name is just too old", from: 262_144, to: 65536, fill: 300_000,
+      payloads: 100..<1000, streamBefore: 65_000),
+    Change(
+      testDescription: "smaller, and what fits would leave no room for the stream's name", from: 262_144, to: 65536,
+      fill: 150_000, payloads: 0..<9, streamBefore: 70_000),
+    Change(
+      testDescription: "smaller, none fits but the stream", from: 262_144, to: 65536, fill: 600_000,
+      payloads: 9000..<20_000, streamBefore: 30_000),
+    Change(
+      testDescription: "an older version, with a stream", from: 65536, to: 65536, fill: 200_000, payloads: 0..<1000,
+      older: true, streamBefore: 40_000),
   ]
 
   /// Makes the old queue in `folder`.
@@ -38,6 +55,9 @@ struct Change: CustomTestStringConvertible, Sendable {
     var writer = try openWriter(folder, capacity: from)
     writer.markJoined()
     while model.end < fill {
+      if model.stream == nil, let streamBefore, model.end + streamBefore >= fill {
+        model.append(.random(&random), of: .random(&random), to: &writer)
+      }
       if model.entries.count % 11 == 5 { try model.append(lossOf: 3, to: &writer) }
       if model.entries.count % 17 == 9 { try model.appendPosition(to: &writer) }
       try model.append(random.bytes(Int.random(in: payloads, using: &random)), to: &writer)
@@ -48,10 +68,11 @@ struct Change: CustomTestStringConvertible, Sendable {
 
   /// The index of the first entry that is kept: the newest ones of which each and all fit.
   func firstKept(_ model: Model) -> Int {
+    let named = model.stream == nil ? 0 : recordBytes(32)
     var first = model.entries.count
     while first > model.oldest {
       let entry = model.entries[first - 1]
-      guard entry.end - entry.start <= UInt64(to / 8), model.end - entry.start <= UInt64(to) else { break }
+      guard entry.end - entry.start <= UInt64(to / 8), model.end + named - entry.start <= UInt64(to) else { break }
       first -= 1
     }
     return first
@@ -85,7 +106,8 @@ func makeOlder(_ path: String) throws {
   setContents(path, image)
 }
 
-/// What a reader of the new file must find: everything kept, and the rest reported to who was further back.
+/// What a reader of the new file must find: everything kept, the stream at its end, and the rest reported to who was
+/// further back.
 func expectKept(_ folder: borrowing Folder, _ model: Model, _ first: Int, _ note: Comment) throws {
   var reader = try RingReader.open("queue.ring", in: folder)
   let kept = model.entries[first...]
@@ -97,7 +119,12 @@ func expectKept(_ folder: borrowing Folder, _ model: Model, _ first: Int, _ note
     let found = try reader.next()
     #expect(found == .record(entry.header) && equal(reader.payload, entry.payload.span), note)
   }
-  if kept.isEmpty {
+  if let stream = model.stream {
+    guard case .record(let header) = try reader.next() else { throw Unexpected() }
+    #expect(header.kind == .position && header.position == model.position && header.span == 0, note)
+    let isNamed = equal(reader.payload, identityPayload(stream).span)
+    #expect(isNamed, note)
+  } else if kept.isEmpty {
     guard case .record(let filler) = try reader.next(), filler.kind == .position else { throw Unexpected() }
   }
   #expect(try reader.next() == .end && reader.wasJoined, note)
@@ -130,6 +157,7 @@ struct ReplacingTests {
     #expect(writer.capacity == UInt64(change.to) && writer.nextSequence == model.nextSequence, note)
     #expect(try folder.names() == ["queue.ring"])
     try expectKept(folder, model, first, note)
+    expectStream(writer, model, note)
     // Who slept on the old file was woken and told.
     #expect(old.isSuperseded && old.wakeWord != word)
     var fresh = try RingReader.open("queue.ring", in: folder)
@@ -138,13 +166,17 @@ struct ReplacingTests {
     try fresh.seek(to: middle, hint: hint)
     if middle >= sequence { #expect(fresh.position == hint) }
     // And it goes on as any queue, round and round.
+    model.noteRebuilding(change.to)
     while model.end < change.fill + UInt64(3 * change.to) {
       try model.append(random.bytes(Int(random.next() % 2000)), to: &writer)
     }
+    expectStream(writer, model, note)
     var reader = try RingReader.open("queue.ring", in: folder)
     try reader.seek(to: model.nextSequence - 3)
-    for entry in model.entries.suffix(3) {
-      #expect(try reader.next() == .record(entry.header) && equal(reader.payload, entry.payload.span), note)
+    for entry in model.entries.filter({ $0.header.kind == .message }).suffix(3) {
+      var found = try reader.next()
+      while case .record(let header) = found, header.kind == .position { found = try reader.next() }
+      #expect(found == .record(entry.header) && equal(reader.payload, entry.payload.span), note)
     }
     let again = try openWriter(folder, capacity: change.to)
     #expect(again.rebuilding == .notNeeded)

@@ -56,7 +56,7 @@ package final class RealRedis {
     throw NotStarted(description: "redis-server is not installed: apt-get install redis-server")
   }
 
-  private static func address(_ port: UInt16) -> sockaddr_in {
+  static func address(_ port: UInt16) -> sockaddr_in {
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = port.bigEndian

@@ -1,6 +1,7 @@
 package import Bytes
 package import EventLoop
 package import Network
+internal import System
 
 /// One connection to the simulated Redis, seen by the client as its transport.
 package final class SimulatedConnection: Transport, SimulatedDevice {
@@ -21,6 +22,8 @@ package final class SimulatedConnection: Transport, SimulatedDevice {
   package var readChunk = Int.max
   /// How many bytes are still taken before writing blocks.
   package var writeRoom = Int.max
+  /// How many more bytes are written before writing fails as after a reset; what was sent to us can still be read.
+  private var bytesUntilReset: Int?
   package private(set) var isClosed = false
   /// What the next read or write throws.
   package var fault: TransportFault?
@@ -48,6 +51,9 @@ package final class SimulatedConnection: Transport, SimulatedDevice {
   package func send(_ bytes: [UInt8]) { if !isSilenced { toClient += bytes } }
   /// Closes the server's end: the client still reads what was sent.
   package func end() { hasEnded = true }
+
+  /// Writing fails when so many bytes more were written.
+  package func failsWriting(after count: Int) { bytesUntilReset = count }
 
   package func pubsub(_ word: String, _ channel: String, _ last: String) -> String {
     "\(isRESP3 ? ">" : "*")3\r\n\(SimulatedRedis.bulk(word))\(SimulatedRedis.bulk(channel))\(last)"
@@ -141,7 +147,9 @@ package final class SimulatedConnection: Transport, SimulatedDevice {
   package func write(_ bytes: borrowing Span<UInt8>) throws(TransportFault) -> TransportProgress {
     guard !isClosed else { throw .closed }
     if let fault { throw fault }
-    let count = min(bytes.count, writeRoom)
+    if bytesUntilReset == 0 { throw .system(SystemError(code: 104, call: "send")) }
+    let count = min(bytes.count, writeRoom, bytesUntilReset ?? .max)
+    if let left = bytesUntilReset { bytesUntilReset = left - count }
     guard count > 0 else { return .blocked(on: .writable) }
     if writeRoom != .max { writeRoom -= count }
     for index in 0..<count { fromClient.append(bytes[index]) }

@@ -133,10 +133,9 @@ extension SimulatedRedis {
         let high = bound(words[isReverse ? 2 : 3], isLower: false)
       else { break }
       let first = firstIndex(from: low)
-      let end = stream[first...].last?.id ?? .zero > high ? stream[first...].firstIndex { $0.id > high }! : stream.count
-      let found =
-        isReverse ? Array(stream[first..<end].suffix(count).reversed()) : Array(stream[first..<end].prefix(count))
-      return Self.array(found.map(\.text))
+      let found = stream[first...].prefix { $0.id <= high }
+      let page = isReverse ? Array(found.suffix(count).reversed()) : Array(found.prefix(count))
+      return Self.array(page.map(\.text))
     default: return "-ERR unknown command '\(words[0])'\r\n"
     }
     return "-ERR syntax error\r\n"

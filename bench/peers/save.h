@@ -25,13 +25,9 @@ static inline saver open_saver(const char *path, const char *way) {
   return to;
 }
 
-// Saves the payload of `reply` if it is a message, of RESP2 or RESP3, and answers whether it is one.
-static inline int save(const saver *to, redisReply *reply) {
-  if (reply->elements != 3 || reply->element[0]->type != REDIS_REPLY_STRING ||
-      strcmp(reply->element[0]->str, "message") != 0)
-    return 0;
-  char *payload = reply->element[2]->str;
-  const size_t size = reply->element[2]->len;
+static inline void save_payload(const saver *to, redisReply *string) {
+  char *payload = string->str;
+  const size_t size = string->len;
   if (to->buffered) {
     if (fwrite(payload, 1, size, to->stream) != size || putc_unlocked('\n', to->stream) == EOF)
       fail("fwrite", strerror(errno));
@@ -40,6 +36,14 @@ static inline int save(const saver *to, redisReply *reply) {
     payload[size] = '\n';
     if (write(to->file, payload, size + 1) != (ssize_t)(size + 1)) fail("write", strerror(errno));
   }
+}
+
+// Saves the payload of `reply` if it is a message, of RESP2 or RESP3, and answers whether it is one.
+static inline int save(const saver *to, redisReply *reply) {
+  if (reply->elements != 3 || reply->element[0]->type != REDIS_REPLY_STRING ||
+      strcmp(reply->element[0]->str, "message") != 0)
+    return 0;
+  save_payload(to, reply->element[2]);
   return 1;
 }
 
