@@ -122,7 +122,8 @@ extension Daemon: RedisLinkHandler {
 extension Daemon: ReceiverOwner {
   func caughtUp() {
     guard link?.isReady == true, !isHeld else { return }
-    if status.redis != .ready || !isConnected { recovered() }
+    // Having read mends nothing for a message that was refused.
+    if !isConnected || status.redis != .ready && pump?.isHeldUp != true { recovered() }
   }
 
   func progressed() { if status.redis == .catchingUp { publishStatus() } }
