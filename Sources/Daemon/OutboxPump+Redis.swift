@@ -34,7 +34,7 @@ extension OutboxPump {
       isHeldBack = false
       return
     }
-    link.publishBatch(after: hasLookedBack ? nil : receiver.place)
+    link.publishBatch(after: hasLookedBack ? nil : receiver.place ?? .zero)
   }
 
   /// The message is in the stream.
@@ -48,7 +48,8 @@ extension OutboxPump {
   ///
   /// - Returns: whether one of them was stored and not announced: nobody else was told.
   func published(_ outcomes: [PublishOutcome]) -> String? {
-    hasLookedBack = true
+    // Without the script nobody looks: then only the reading tells, on each link again.
+    hasLookedBack = outcomes.contains { $0.isNumbered || $0.isFound }
     let tokens = flights
     flights.removeAll(keepingCapacity: true)
     var unannounced: String?
@@ -75,7 +76,6 @@ extension OutboxPump {
 
   /// Redis refused all of the batch; nothing of it is stored.
   func publishRefused(_ kind: RedisErrorKind, _ text: String) {
-    hasLookedBack = true
     let tokens = flights
     flights.removeAll(keepingCapacity: true)
     guard tokens.count != 1 else {
