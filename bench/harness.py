@@ -95,6 +95,11 @@ def wait_until(what, condition, pause=0.02):
         time.sleep(pause)
 
 
+def is_listening(path):
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 @contextlib.contextmanager
 def redis_server(program, place, tls=None):
     """A server on a unix socket, without persistence and without a limit on what waits for a subscriber; with `tls`, what
@@ -110,7 +115,8 @@ def redis_server(program, place, tls=None):
             "--tls-ca-cert-file", tls.authority, "--tls-auth-clients", "no",
         ]
     with process(arguments, place / "redis.log") as child:
-        wait_until("redis-server", lambda: path.exists() or child.poll() is not None)
+        # The socket's name is there a moment before the server listens.
+        wait_until("redis-server", lambda: is_listening(path) or child.poll() is not None)
         if child.poll() is not None:
             raise SystemExit((place / "redis.log").read_text())
         yield path

@@ -4,6 +4,9 @@ The messages are put there by clawsend while the daemon, which was connected onc
 stopped; the time begins when the server goes on and ends when the last message has left the outbox. Both make one call at a
 time, with as many messages. redis-benchmark sends the same bytes over and over; what it makes is given to nobody, and
 once more to a C client on hiredis, as what clawd makes is given to itself.
+
+Each message is a file, and what the file system takes for it stands beside: a C program that reads such files and removes
+them, and does nothing else.
 """
 
 import contextlib
@@ -20,7 +23,8 @@ KEEP = 1_000_000  # stream_max_length: so many that nothing is trimmed
 LONGER = 10  # redis-benchmark sends so many times as many messages: its clock has whole milliseconds
 DELETED = 0x400  # IN_DELETE_SELF of <sys/inotify.h>
 FIGURES = {
-    "rate": "messages a second, with a server on the same machine",
+    "rate": "messages a second, until the outbox is empty, with a server on the same machine",
+    "rate into the stream": "messages a second, until the last is in the stream",
     "CPU per message": "microseconds of user and system time of the client",
 }
 
@@ -84,14 +88,28 @@ def clawd(options, outbox):
             with harness.clawd(*start, awaited=False, stream_max_length=KEEP) as (child, status):
                 harness.wait_until_idle(child)
                 cpu = harness.cpu_seconds(child.pid)
-                begun = release()
+                begun, wall_clock = release(), time.time()
                 seconds = last.moment() - begun
                 cpu = harness.cpu_seconds(child.pid) - cpu
                 with harness.Redis(socket) as redis:
                     stream = redis("XLEN", harness.Stream.name)
+                    newest = redis("XREVRANGE", harness.Stream.name, "+", "-", "COUNT", 1)[0][0]
                 if os.listdir(new) or stream != options.count:
                     raise SystemExit(f"{len(os.listdir(new))} in the outbox, {stream} in the stream")
                 harness.wait_until("clawd heard all", lambda: status()["total"] == options.count)
+        # The entry's id is the server's clock, in whole milliseconds.
+        stored = int(newest.split(b"-")[0]) / 1e3 - wall_clock
+        return {
+            "rate": options.count / seconds,
+            "rate into the stream": options.count / stored,
+            "CPU per message": cpu / options.count * 1e6,
+        }
+
+
+def files(options, outbox):
+    with harness.folder() as place:
+        shutil.copytree(outbox, place / "outbox")
+        seconds, cpu = map(float, harness.output([options.peers / "outbox_files", place / "outbox" / "new"]).split())
         return {"rate": options.count / seconds, "CPU per message": cpu / options.count * 1e6}
 
 
@@ -118,11 +136,12 @@ def redis_benchmark(options, is_heard):
 def main():
     options = harness.options(__doc__, count=10_000)
     with harness.folder() as place:
-        outbox = fill_outbox(options, place) if options.only in "clawd" else None
+        outbox = fill_outbox(options, place)
         subjects = {
             "clawd": lambda: clawd(options, outbox),
             "redis-benchmark": lambda: redis_benchmark(options, False),
             "redis-benchmark, one hears": lambda: redis_benchmark(options, True),
+            "files read and removed": lambda: files(options, outbox),
         }
         subjects = {name: subject for name, subject in subjects.items() if options.only in name}
         if not subjects:

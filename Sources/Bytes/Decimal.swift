@@ -7,15 +7,18 @@ package enum Decimal {
     guard count > 0, count <= 20 else { return nil }
     if digits[0] == UInt8(ascii: "0") && count > 1 { return nil }
     var value: UInt64 = 0
-    for index in 0..<count {
+    // 19 digits always fit.
+    for index in 0..<min(count, 19) {
       let digit = digits[index] &- UInt8(ascii: "0")
       guard digit <= 9 else { return nil }
-      let (product, overflow) = value.multipliedReportingOverflow(by: 10)
-      let (sum, carry) = product.addingReportingOverflow(UInt64(digit))
-      guard !overflow, !carry else { return nil }
-      value = sum
+      value = value &* 10 &+ UInt64(digit)
     }
-    return value
+    guard count == 20 else { return value }
+    let digit = digits[19] &- UInt8(ascii: "0")
+    guard digit <= 9 else { return nil }
+    let (product, overflow) = value.multipliedReportingOverflow(by: 10)
+    let (sum, carry) = product.addingReportingOverflow(UInt64(digit))
+    return overflow || carry ? nil : sum
   }
 
   /// The value of `digits`, or nil where it is not a strict decimal in Int64. `-0` is refused.

@@ -3,6 +3,13 @@
 package struct ULID: Equatable, Hashable, Sendable {
   package static let characterCount = 26
   private static let alphabet = Array("0123456789ABCDEFGHJKMNPQRSTVWXYZ".utf8)
+  /// What each byte stands for; `noDigit` for all that are not in the alphabet. An id is read for every message.
+  private static let values: [UInt8] = {
+    var values = [UInt8](repeating: noDigit, count: 256)
+    for (value, character) in alphabet.enumerated() { values[Int(character)] = UInt8(value) }
+    return values
+  }()
+  private static let noDigit: UInt8 = 0x80
 
   package let high: UInt64
   package let low: UInt64
@@ -19,13 +26,17 @@ package struct ULID: Equatable, Hashable, Sendable {
   /// 26 upper-case characters, at most 128 bits.
   package init?(_ bytes: borrowing Span<UInt8>) {
     guard bytes.count == Self.characterCount, bytes[0] <= UInt8(ascii: "7") else { return nil }
+    let values = Self.values
     var high: UInt64 = 0
     var low: UInt64 = 0
+    var seen: UInt8 = 0
     for index in 0..<Self.characterCount {
-      guard let digit = Self.alphabet.firstIndex(of: bytes[index]) else { return nil }
+      let digit = values[Int(bytes[index])]
+      seen |= digit
       high = (high << 5) | (low >> 59)
-      low = (low << 5) | UInt64(digit)
+      low = (low << 5) | UInt64(digit & 31)
     }
+    guard seen & Self.noDigit == 0 else { return nil }
     self.high = high
     self.low = low
   }

@@ -22,6 +22,7 @@ extension Daemon: RedisLinkHandler {
   }
 
   func recovered() {
+    guard receiver?.isLive == true else { return setRedis(.catchingUp) }
     log(
       .notice, isConnected ? "Redis takes messages again" : "connected to Redis, subscribed to \(settings.channel)")
     isConnected = true
@@ -123,7 +124,8 @@ extension Daemon: RedisLinkHandler {
 extension Daemon: ReceiverOwner {
   func caughtUp() {
     guard link?.isReady == true, !isHeld else { return }
-    if status.redis != .ready || !isConnected { recovered() }
+    // Having read mends nothing for a message that was refused.
+    if !isConnected || status.redis != .ready && pump?.isHeldUp != true { recovered() }
   }
 
   func progressed() { if status.redis == .catchingUp { publishStatus() } }
@@ -139,6 +141,16 @@ extension Daemon: ReceiverOwner {
 }
 
 extension PublishOutcome {
+  var isNumbered: Bool {
+    if case .stored(let number, _, _, _) = self { return number > 0 }
+    return false
+  }
+
+  var isFound: Bool {
+    if case .found = self { return true }
+    return false
+  }
+
   var isStored: Bool {
     switch self {
     case .stored, .found: true

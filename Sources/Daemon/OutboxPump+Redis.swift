@@ -15,7 +15,7 @@ extension OutboxPump {
     var failure: OutboxError?
     do { try fill(link) } catch { failure = error }
     if !link.batch.isEmpty {
-      link.publishBatch(after: hasLookedBack ? nil : receiver.place)
+      link.publishBatch(after: hasLookedBack ? nil : receiver.place ?? .zero)
     } else if failure == nil {
       // What was held back may have been taken away meanwhile.
       isHeldBack = false
@@ -54,7 +54,8 @@ extension OutboxPump {
   ///
   /// - Returns: whether one of them was stored and not announced: nobody else was told.
   func published(_ outcomes: [PublishOutcome]) -> String? {
-    hasLookedBack = true
+    // Without the script nobody looks: then only the reading tells, on each link again.
+    hasLookedBack = outcomes.contains { $0.isNumbered || $0.isFound }
     let tokens = flights
     flights.removeAll(keepingCapacity: true)
     var unannounced: String?
@@ -81,7 +82,6 @@ extension OutboxPump {
 
   /// Redis refused all of the batch; nothing of it is stored.
   func publishRefused(_ kind: RedisErrorKind, _ text: String) {
-    hasLookedBack = true
     let tokens = flights
     flights.removeAll(keepingCapacity: true)
     guard tokens.count != 1 else {

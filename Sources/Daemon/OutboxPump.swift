@@ -187,7 +187,10 @@ final class OutboxPump: FolderWatchHandler, TimerHandler {
       }
       switch destination {
       case .queue: try pumpIntoQueue()
-      case .redis(let link, let receiver): if link.canPublish, receiver.isLive { try pumpIntoRedis(link, receiver) }
+      case .redis(let link, let receiver):
+        // What an earlier batch may have stored is in the queue once all was read: only then it is known what to send.
+        guard link.canPublish, hasLookedBack || receiver.isLive || receiver.isBarred else { return }
+        try pumpIntoRedis(link, receiver)
       }
     } catch {
       trouble(error)

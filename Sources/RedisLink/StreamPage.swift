@@ -28,9 +28,8 @@ package struct StreamPage: ~Escapable {
         StreamID(frame.text(frame[index + 1])) != nil
       else { return false }
       let fields = frame[index + 2]
-      guard fields.kind == .array || fields.kind == .map, fields.integer % 2 == 0,
-        fields.next == index + 3 + Int(fields.integer)
-      else { return false }
+      guard fields.kind == .array || fields.kind == .map, fields.integer % 2 == 0 else { return false }
+      // None of them is an aggregate: there are as many as the count says.
       for field in (index + 3)..<fields.next where !isValue(frame[field].kind) { return false }
       index = fields.next
     }

@@ -83,7 +83,7 @@ class Promise:
             node.send_signal(signal.SIGHUP)
 
     def judge(self, due):
-        stored = [identifier for _, identifier in stream_entries(self.server, self.after)]
+        stored = [identifier for _, identifier in stream_entries(self.server, self.after) if identifier]
         order = [identifier for identifier in collections.Counter(stored) if identifier in due]
         assert len(stored) == len(set(stored)) or not self.stores_once, f"stored twice: {stored}"
         told = []

@@ -43,5 +43,5 @@ def test_every_accepted_message_arrives_once_and_in_order_whatever_goes_wrong(wo
     assert world.struck >= FAULTS, verdict.summary
     assert min(world.counts.values()) >= FAULTS_OF_EACH_KIND, verdict.summary
     assert len(world.counts) == 15, verdict.summary
-    assert len(verdict.accepted) >= MESSAGES - len(verdict.unknown) and world.sent >= MESSAGES, verdict.summary
+    assert len(verdict.accepted) >= MESSAGES, verdict.summary
     assert len(world.legacy.promised) >= 5 * STORMS, verdict.summary

@@ -158,7 +158,7 @@ def test_a_slow_reader_cut_off_by_redis_hears_on(make_link):
 def test_a_name_that_does_not_resolve_is_told_and_tried_again(make_link, names):
     link = make_link(start=False)
     link.node.wrapper = names.wrapper
-    link.node.configure({"redis_url": f"redis://bus.test:{link.proxy.port}"})
+    link.node.configure({"redis_url": f"redis://bus.test:{link.proxy.port}", "first_start": "all"})
     link.node.launch()
     assert "bus.test" in link.said(CANNOT)
     link.meanwhile()
