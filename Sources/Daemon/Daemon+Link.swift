@@ -21,6 +21,7 @@ extension Daemon: RedisLinkHandler {
   }
 
   func recovered() {
+    guard receiver?.isLive == true else { return setRedis(.catchingUp) }
     log(
       .notice, isConnected ? "Redis takes messages again" : "connected to Redis, subscribed to \(settings.channel)")
     isConnected = true
@@ -121,9 +122,8 @@ extension Daemon: RedisLinkHandler {
 
 extension Daemon: ReceiverOwner {
   func caughtUp() {
-    guard link?.isReady == true, !isHeld else { return }
-    // Having read mends nothing for a message that was refused.
-    if !isConnected || status.redis != .ready && pump?.isHeldUp != true { recovered() }
+    guard link?.isReady == true, !isHeld, pump?.isHeldUp == false else { return }
+    if status.redis != .ready || !isConnected { recovered() }
   }
 
   func progressed() { if status.redis == .catchingUp { publishStatus() } }

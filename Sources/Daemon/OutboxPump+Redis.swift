@@ -34,7 +34,7 @@ extension OutboxPump {
       isHeldBack = false
       return
     }
-    link.publishBatch(after: hasLookedBack ? nil : receiver.place)
+    link.publishBatch(after: hasLookedBack ? nil : receiver.place ?? .zero)
   }
 
   /// The message is in the stream.

@@ -157,6 +157,13 @@ final class OutboxPump: FolderWatchHandler, TimerHandler {
     pump()
   }
 
+  /// Ends a pause early: somebody may just have mended what was wrong.
+  func retryNow() {
+    guard let pause, isHeldUp else { return }
+    loop.cancel(pause)
+    self.pause = loop.arm(at: loop.now, self)
+  }
+
   /// Nothing in flight is known to have arrived: it is sent again when the link is back, unless the stream has it.
   func linkLost() {
     isHeldBack = false
@@ -187,7 +194,10 @@ final class OutboxPump: FolderWatchHandler, TimerHandler {
       }
       switch destination {
       case .queue: try pumpIntoQueue()
-      case .redis(let link, let receiver): if link.canPublish, receiver.isLive { try pumpIntoRedis(link, receiver) }
+      case .redis(let link, let receiver):
+        // What an earlier batch may have stored is in the queue once all was read: only then it is known what to send.
+        guard link.canPublish, hasLookedBack || receiver.isLive || receiver.isBarred else { return }
+        try pumpIntoRedis(link, receiver)
       }
     } catch {
       trouble(error)

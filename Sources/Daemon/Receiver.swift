@@ -57,6 +57,8 @@ final class Receiver: TimerHandler {
 
   /// Whether all that the stream had was read since the link came up.
   var isLive: Bool { follower.isLive }
+  /// Whether the stream may not be read, so that there is nothing to wait for.
+  var isBarred: Bool { follower.isBarred }
   /// How many entries were read, and how many there are about (0: not known).
   var progress: (done: UInt64, total: UInt64) { follower.progress }
   /// Behind which entry to look for what an earlier call may have stored.
@@ -313,7 +315,7 @@ final class Receiver: TimerHandler {
   }
 
   func fetchRefused(_ kind: RedisErrorKind, text: String) {
-    follower.refused(at: loop.now, for: kind.reaction == .hold ? .seconds(1) : StreamFollower.barredPause)
+    follower.refused(passes: kind.reaction == .hold, at: loop.now)
     guard kind.reaction == .refuse else { return }
     owner.cannotRead(kind, text: text)
     // What was held back is all there is.

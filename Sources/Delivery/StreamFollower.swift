@@ -8,7 +8,7 @@ package import System
 ///
 ///     away ──linkReady──▶ reading ──last page──▶ live ──hole, rewind, mark…──▶ reading
 ///      ▲                     │ refused            ▲
-///      └────── linkDown ─────┴──────▶ barred ─────┘ a minute later
+///      └────── linkDown ─────┴──▶ pausing, barred ┘ a second, a minute later
 ///
 /// **Only the stream moves the place.** What comes live is taken directly only as the very next message; whatever else
 /// claims a position has the stream read (at most once a second), and is settled by what is found there.
@@ -36,6 +36,8 @@ package struct StreamFollower: Sendable {
     case away
     case reading
     case live
+    /// Redis could not answer just now.
+    case pausing(until: Instant)
     case barred(until: Instant)
   }
 
@@ -104,7 +106,7 @@ package struct StreamFollower: Sendable {
     switch phase {
     case .away, .reading: nil
     case .live: wantsReading ? (beganAt ?? Instant(nanoseconds: 0)) + Self.readingInterval : nil
-    case .barred(let until): until
+    case .pausing(let until), .barred(let until): until
     }
   }
 
@@ -114,12 +116,10 @@ package struct StreamFollower: Sendable {
     return begin(at: now)
   }
 
-  /// Redis did not let us read.
-  ///
-  /// - Parameter pause: how long to wait before asking again, in nanoseconds.
-  package mutating func refused(at now: Instant, for pause: UInt64 = Self.barredPause) {
+  /// Redis did not let us read, for a reason that passes by itself, or not.
+  package mutating func refused(passes: Bool, at now: Instant) {
     guard isReading else { return }
-    phase = .barred(until: now + pause)
+    phase = passes ? .pausing(until: now + Self.readingInterval) : .barred(until: now + Self.barredPause)
   }
 
   // MARK: - What comes live
