@@ -230,5 +230,6 @@ package final class Daemon: SignalHandler, TimerHandler, TurnHandler {
     }
     log(.notice, "configuration read again")
     link?.retryNow()
+    pump?.retryNow()
   }
 }

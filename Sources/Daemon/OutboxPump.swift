@@ -157,6 +157,13 @@ final class OutboxPump: FolderWatchHandler, TimerHandler {
     pump()
   }
 
+  /// Ends a pause early: somebody may just have mended what was wrong.
+  func retryNow() {
+    guard let pause, isHeldUp else { return }
+    loop.cancel(pause)
+    self.pause = loop.arm(at: loop.now, self)
+  }
+
   /// Nothing in flight is known to have arrived: it is sent again when the link is back, unless the stream has it.
   func linkLost() {
     isHeldBack = false

@@ -21,6 +21,8 @@ package struct QueueInspector: ~Copyable {
   private var expected: UInt64?
   /// Whether the writer has overwritten records between the last one seen and `position`.
   private var wasOvertaken = false
+  /// Where the walk began, until it is known whether anything stands there.
+  private var start: UInt64?
 
   /// Opens the queue file `name` in `folder`, standing at the oldest record, of whatever state.
   ///
@@ -28,6 +30,7 @@ package struct QueueInspector: ~Copyable {
   package init(_ name: String, in folder: borrowing Folder) throws(QueueError) {
     let file = try QueueFile(name, in: folder, writable: false)
     (position, end) = try file.bounds()
+    start = position
     self.file = file
   }
 
@@ -90,7 +93,12 @@ package struct QueueInspector: ~Copyable {
         wasOvertaken = true
       }
       // Who was overtaken right past the end has still to say how many it could not see.
-      if position >= published || position >= end && !wasOvertaken { return .end }
+      if position >= published || position >= end && !wasOvertaken {
+        // A queue is never without a record, however far the writer has gone meanwhile.
+        guard start == position, position >= published else { return .end }
+        start = nil
+        return .damage(Damage(start: position, end: position, expected: nil, next: nil, what: "no record at all"))
+      }
       guard published - position >= UInt64(RecordLayout.smallest) else {
         return .damage(passOver("no room for a record", published))
       }
@@ -143,6 +151,7 @@ package struct QueueInspector: ~Copyable {
   /// Goes back to the oldest record; `end` stays.
   package mutating func rewind() throws(QueueError) {
     position = try file.bounds().oldest
+    start = position
     expected = nil
     wasOvertaken = false
   }

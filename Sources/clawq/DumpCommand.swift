@@ -209,6 +209,9 @@ private struct RecordPrinter {
         header.position.busSequence == 0 ? "-" : "\(header.position.busSequence)", streamID(header) ?? "-",
         moment(header.receivedAt), "\(header.length)", endsWell ? "ok" : "end",
       ], &buffer)
+    if let stream = stream(header, payload) {
+      return buffer.append(utf8: "stream of epoch \(stream.epoch.text), target \(stream.targetText)")
+    }
     // A filler's zeros tell nobody anything.
     let shown = payload.extracting(first: header.kind == .message ? payload.count : 0)
     // Every byte that can matter for these columns.
@@ -262,6 +265,10 @@ private struct RecordPrinter {
     number("length", UInt64(header.length))
     json.name("ends_well", &buffer)
     json.value(endsWell, &buffer)
+    if let stream = stream(header, payload) {
+      text("stream_epoch", stream.epoch.text)
+      text("stream_target", stream.targetText)
+    }
     // What is no UTF-8 is repaired, so that the line is JSON, and then stands there byte for byte too.
     text("payload", String(repairing: payload))
     if UnicodeText.firstInvalid(payload) != nil {
@@ -284,9 +291,22 @@ private struct RecordPrinter {
     header.kind == .loss && LossReason(rawValue: header.reason)?.isCounted == false
   }
 
+  /// The stream that a position record names.
+  private func stream(_ header: RecordHeader, _ payload: borrowing Span<UInt8>) -> StreamIdentity? {
+    header.kind == .position ? StreamIdentity(payload: payload) : nil
+  }
+
   private func streamID(_ header: RecordHeader) -> String? {
     let place = header.position
     return place.milliseconds == 0 && place.sequence == 0 ? nil : "\(place.milliseconds)-\(place.sequence)"
+  }
+}
+
+extension StreamIdentity {
+  /// 16 hexadecimal digits.
+  fileprivate var targetText: String {
+    let digits = String(target, radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
   }
 }
 

@@ -72,8 +72,6 @@ private struct Findings {
       switch try inspector.next() {
       case .end:
         progress.clear()
-        // Without a record it moves only where the writer went past all that was there.
-        if records == 0, damage.isEmpty, inspector.position == start { note(.noRecord(at: start)) }
         bytes = inspector.position - start
         return
       case .overtaken(let count): missed = missed.addingReportingOverflow(count).overflow ? .max : missed + count
@@ -289,10 +287,6 @@ extension QueueInspector.Damage {
     if let next { json.value(next, &buffer) } else { json.null(&buffer) }
     json.name("damage", &buffer)
     json.value(what, &buffer)
-  }
-
-  fileprivate static func noRecord(at position: UInt64) -> Self {
-    Self(start: position, end: position, expected: nil, next: nil, what: "no record at all")
   }
 
   /// A whole record that cannot be found from its end.

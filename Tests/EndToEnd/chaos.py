@@ -5,8 +5,8 @@
                                              ╝
 
 It comes in storms, in each of which three lanes (the server and either daemon) have a few faults each, side by side and
-at random moments, while messages are sent without a pause. Between two storms it is calm: everything must have come back
-by itself, and what a legacy sender publishes then must arrive. `chaos_faults.py` has the faults, `chaos_senders.py` who
+at random moments, while messages are sent without a pause. Between two storms it is calm: everything must have come
+back by itself, and what a legacy sender publishes then must arrive. `chaos_faults.py` has the faults, `chaos_senders.py` who
 sends, `chaos_verdict.py` what must hold at the end.
 
 All that is chosen comes from one seed. When a fault strikes depends on the machine too: a seed gives the same faults
@@ -121,7 +121,7 @@ class Chaos:
         return sum(lane.struck for lane in self.lanes)
 
     def allowance(self):
-        """How many messages may have been sent by now: they keep step with the faults, and the killed are made up for."""
+        """How many may have been sent by now: they keep step with the faults, and the killed are made up for."""
         return self.messages * (self.struck + 5) / self.planned if self.struck < self.planned else 2 * self.messages
 
     # A run
@@ -138,7 +138,7 @@ class Chaos:
                     self.storm(pool, storm)
                     self.calm(storm)
                     self.raise_what_failed(background)
-                wait_until("all is sent", lambda: self.raise_what_failed(background) or self.all_is_sent(), patience=120)
+                wait_until("all is sent", lambda: self.raise_what_failed(background) or self.all_is_sent(), 120)
             finally:
                 self.stopped.set()
             for task in background:

@@ -1,4 +1,4 @@
-"""The faults of the chaos. A lane is a list of faults, shuffled, that strike one after the other; lanes go side by side.
+"""The faults of the chaos. A lane is a shuffled list of faults that strike one after the other; lanes go side by side.
 
 A fault that finds nothing to strike (no connection to cut, a server that is away) is tried again until it does: only
 what has struck is counted.
@@ -180,7 +180,7 @@ class DaemonFaults(Lane):
         return self.cut(RESET)
 
     def cut_inside(self):
-        """After so many bytes of either way: within a frame, a record of TLS, or the handshake of the next connection."""
+        """After so many bytes of either way: within a frame, a record of TLS, or a handshake."""
         live = self.proxy.live()
         if not live:
             return False

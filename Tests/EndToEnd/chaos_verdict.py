@@ -65,8 +65,9 @@ class Verdict:
         # In the order of the first copy; a Counter keeps it.
         due = list(collections.Counter(text for text, _ in self.stream))
         missing = set(due) - set(modern)
+        first_missing = shown([text for text in due if text in missing])
         self.lost += len(missing)
-        self.must(not missing, f"{node.name}: missing {len(missing)}: {shown([text for text in due if text in missing])}")
+        self.must(not missing, f"{node.name}: missing {len(missing)}: {first_missing}")
         self.must(set(modern) <= set(due), f"{node.name}: in the queue and not in the stream")
         if not missing and not twice:
             wrong = next((index for index, pair in enumerate(zip(due, modern)) if pair[0] != pair[1]), None)

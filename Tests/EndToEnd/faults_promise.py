@@ -33,7 +33,7 @@ class Promise:
         self.after = f"({entries[-1][0]}" if entries else "-"
         # Losses that are due, as (reason, count), by the name of the node that must tell them.
         self.losses = collections.defaultdict(list)
-        # Without scripts nobody looks whether an earlier try has stored a message. In the queue it is once all the same.
+        # Without scripts nobody looks whether an earlier try has stored a message. In the queue it is once even so.
         self.stores_once = True
 
     @classmethod

@@ -14,7 +14,7 @@ STORMS = 28
 
 
 @pytest.fixture
-def world(make_tls_redis, make_proxy, make_node, certificates):
+def make_world(make_tls_redis, make_proxy, make_node, certificates):
     """A server that forgets nothing, and two daemons, each on a way to it that can be spoilt."""
 
     def make(seed, messages, faults, storms):
@@ -31,8 +31,8 @@ def world(make_tls_redis, make_proxy, make_node, certificates):
     return make
 
 
-def test_every_accepted_message_arrives_once_and_in_order_whatever_goes_wrong(world, record_property):
-    world = world(chaos.chosen_seed(), MESSAGES, PLANNED, STORMS)
+def test_every_accepted_message_arrives_once_and_in_order_whatever_goes_wrong(make_world, record_property):
+    world = make_world(chaos.chosen_seed(), MESSAGES, PLANNED, STORMS)
     print(f"OPENCLAW_BUS_TEST_SEED={world.seed}")
     world.run()
     verdict = Verdict(world).judge()

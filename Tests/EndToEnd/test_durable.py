@@ -1,4 +1,4 @@
-"""Where a queue begins, how it changes from one bus to another, how large a message may be, and a long way to catch up."""
+"""Where a queue begins, how it goes from one bus to another, how large a message may be, and a long way to catch up."""
 
 import json
 import pathlib

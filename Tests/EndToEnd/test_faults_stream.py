@@ -1,4 +1,4 @@
-"""What befalls the stream itself: it is trimmed, deleted, emptied, set back. Nothing of it is silent, and nothing comes twice."""
+"""What befalls the stream itself: it is trimmed, deleted, emptied, set back. Nothing is silent, nothing comes twice."""
 
 import signal
 
@@ -171,10 +171,10 @@ def test_a_stream_that_is_set_back_repeats_nothing_and_hides_nothing(make_link):
 def test_a_failover_to_a_replica_that_lags_repeats_nothing(make_redis, make_node, make_proxy, lag):
     master, replica = make_redis(), make_redis()
     proxies = [make_proxy(master.port) for _ in range(2)]
-    nodes = [
-        make_node(name, {"redis_url": f"redis://127.0.0.1:{proxy.port}"}) for name, proxy in zip(("ada", "bob"), proxies)
+    ada, bob = nodes = [
+        make_node(name, {"redis_url": f"redis://127.0.0.1:{proxy.port}"})
+        for name, proxy in zip(("ada", "bob"), proxies)
     ]
-    ada, bob = nodes
     promise = Promise(replica, *nodes)
     for number in range(20):
         ada.send(f"before {number}")

@@ -228,7 +228,7 @@ struct DamageCheck: ~Copyable {
     guard writer.nextSequence == image.next else {
       throw Wrong("goes on with \(writer.nextSequence) instead of \(image.next), \(writer.outcome)")
     }
-    try checkStream(writer.stream, writer.position, place, writer.outcome)
+    try check(writer.known, place, writer.outcome)
     for number in 0..<2 {
       let sequence = try writer.append(Self.marker)
       guard sequence == image.next + UInt64(number) else { throw Wrong("\(sequence) given after the repair") }
@@ -243,20 +243,18 @@ struct DamageCheck: ~Copyable {
   }
 
   /// The stream is the one that the records name which are whole, and so is the position in it.
-  private func checkStream(
-    _ stream: StreamIdentity?, _ position: StreamPosition?, _ place: Place, _ outcome: OpeningOutcome
-  ) throws {
-    var allowed = [image.stream()]
-    if case .record(let index) = place { allowed.append(image.stream(without: index)) }
+  private func check(_ known: Known, _ place: Place, _ outcome: OpeningOutcome) throws {
+    var allowed = [image.known()]
+    if case .record(let index) = place { allowed.append(image.known(without: index)) }
     if place == .bounds {
       // How much is still there is not known, but nothing is made up.
-      let isNamed = image.written.contains { entry in stream.map { identityPayload($0) == entry.payload } ?? true }
-      let isThere = image.written.contains { $0.header.position == position ?? $0.header.position }
+      let isNamed = image.written.contains { entry in
+        known.stream.map { identityPayload($0) == entry.payload } ?? true
+      }
+      let isThere = image.written.contains { $0.header.position == known.position ?? $0.header.position }
       if isNamed, isThere { return }
     }
-    guard allowed.contains(where: { $0.identity == stream && $0.position == position }) else {
-      throw Wrong("stream \(String(describing: stream)) at \(String(describing: position)), \(outcome)")
-    }
+    guard allowed.contains(known) else { throw Wrong("\(known) instead of \(allowed), \(outcome)") }
   }
 
   /// A repair gives up no more than the damaged record, and that only where it is.

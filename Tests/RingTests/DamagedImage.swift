@@ -133,18 +133,9 @@ struct DamagedImage {
   /// Where the byte at `position` of the ring stands in the file.
   func offset(_ position: UInt64) -> Int { Word.ring + Int(position % 65536) }
 
-  /// The stream and the position that the records name, all of them or all but one.
-  func stream(without index: Int? = nil) -> (identity: StreamIdentity?, position: StreamPosition?) {
-    var identity: StreamIdentity?
-    var position = StreamPosition()
-    for (place, entry) in entries.enumerated() where place != index {
-      if entry.header.kind == .position, let named = StreamIdentity(payload: entry.payload.span) {
-        (identity, position) = (named, entry.header.position)
-      } else if entry.header.position != StreamPosition() {
-        position = entry.header.position
-      }
-    }
-    return (identity, identity == nil ? nil : position)
+  /// What the records say of the stream, all of them or all but one.
+  func known(without index: Int? = nil) -> Known {
+    Known(entries.indices.filter { $0 != index }.map { entries[$0] })
   }
 
   /// The record whose bytes hold the file's byte at `offset`; nil for the header and for what is free.

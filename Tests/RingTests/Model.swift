@@ -250,6 +250,37 @@ extension StreamPosition {
   }
 }
 
+/// What is known of the stream.
+struct Known: Equatable {
+  var stream: StreamIdentity?
+  var position: StreamPosition?
+
+  init(_ stream: StreamIdentity?, _ position: StreamPosition?) {
+    self.stream = stream
+    self.position = position
+  }
+
+  /// By what the entries say, the oldest first.
+  init(_ entries: some Sequence<Model.Entry>) {
+    var last = StreamPosition()
+    for entry in entries {
+      if entry.header.kind == .position, entry.payload.starts(with: Array("OCSTREAM".utf8)) {
+        stream = StreamIdentity(
+          epoch: StreamEpoch(high: word(entry.payload, 8), low: word(entry.payload, 16)),
+          target: word(entry.payload, 24))
+        last = entry.header.position
+      } else if entry.header.position != StreamPosition() {
+        last = entry.header.position
+      }
+    }
+    position = stream == nil ? nil : last
+  }
+}
+
+extension RingWriter {
+  var known: Known { Known(stream, position) }
+}
+
 /// The writer knows the stream and the position that the model has.
 func expectStream(_ writer: borrowing RingWriter, _ model: Model, _ note: Comment) {
   #expect(writer.stream == model.stream, note)

@@ -27,28 +27,13 @@ struct StreamRecoveryTests {
     return model
   }
 
-  /// What the entries that are left say, the oldest first.
-  private func said(by entries: some Sequence<Model.Entry>) -> (stream: StreamIdentity?, position: StreamPosition?) {
-    var stream: StreamIdentity?
-    var position = StreamPosition()
-    for entry in entries {
-      if entry.payload == identityPayload(here) || entry.payload == identityPayload(there) {
-        stream = entry.payload == identityPayload(here) ? here : there
-        position = entry.header.position
-      } else if entry.header.position != StreamPosition() {
-        position = entry.header.position
-      }
-    }
-    return (stream, stream == nil ? nil : position)
-  }
-
   /// Opens the queue twice: the second time nothing is wrong any more, and all is known as well.
   private func expect(
-    _ folder: borrowing Folder, _ known: (stream: StreamIdentity?, position: StreamPosition?), _ note: Comment
+    _ folder: borrowing Folder, _ known: Known, _ note: Comment
   ) throws {
     for _ in 0..<2 {
-      let writer = try openWriter(folder)
-      #expect(writer.stream == known.stream && writer.position == known.position, note)
+      let found = try openWriter(folder).known
+      #expect(found == known, note)
     }
   }
 
@@ -64,7 +49,7 @@ struct StreamRecoveryTests {
       let first = present.startIndex + 1 + Int(random.next() % UInt64(present.count - 2))
       let last = min(first + Int(random.next() % (round % 2 == 0 ? 3 : 200)), present.endIndex - 2)
       garble(temporary, model.entries[first].start, model.entries[last].end)
-      try expect(folder, said(by: model.entries[present.startIndex..<first] + model.entries[(last + 1)...]), note)
+      try expect(folder, Known(model.entries[present.startIndex..<first] + model.entries[(last + 1)...]), note)
       // What fills the gap names no stream, whatever its length.
       var reader = try RingReader.open("queue.ring", in: folder)
       let named = try readAll(&reader).count { StreamIdentity(payload: $0.payload.span) != nil }
@@ -88,7 +73,7 @@ struct StreamRecoveryTests {
       let most = round % 2 == 0 ? 5 : present.count - 2
       let first = present.endIndex - 1 - Int(random.next() % UInt64(most))
       garble(temporary, model.entries[first].start, model.end)
-      try expect(folder, said(by: present[..<first]), note)
+      try expect(folder, Known(present[..<first]), note)
     }
   }
 
@@ -103,7 +88,7 @@ struct StreamRecoveryTests {
       let present = model.entries[model.oldest...]
       let last = present.startIndex + Int(random.next() % UInt64(present.count - 1))
       garble(temporary, model.entries[present.startIndex].start, model.entries[last].end)
-      try expect(folder, said(by: present[(last + 1)...]), note)
+      try expect(folder, Known(present[(last + 1)...]), note)
     }
   }
 
