@@ -96,7 +96,8 @@ let package = Package(
     program(
       "clawd",
       [
-        "Daemon", "Delivery", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "JSON", "Terminal", "Settings",
+        "Daemon", "Delivery", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "JSON", "Terminal",
+        "Settings",
         "System", "Bytes", "CStartup",
       ],
       staticRuntime),

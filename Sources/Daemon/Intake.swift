@@ -230,7 +230,9 @@ private struct Queue: ~Copyable {
     _ bytes: borrowing Span<UInt8>, place: StreamID?
   ) throws(MessageFault) -> Examined {
     let members = try MessageMembers.find(in: bytes)
-    let key = Self.key(members, bytes, place)
+    let position = members.position(in: bytes)
+    // One without an id is known by where it stands, or says that it does.
+    let key = Self.key(members, bytes, place ?? position?.id)
     let fingerprint: UInt32
     if members.hasBus {
       stripped.removeAll()
@@ -241,7 +243,7 @@ private struct Queue: ~Copyable {
     }
     let knowledge = key.map { window.knowledge(of: $0, fingerprint: fingerprint) } ?? .unknown
     return Examined(
-      position: members.position(in: bytes), key: key, fingerprint: fingerprint, knowledge: knowledge,
+      position: position, key: key, fingerprint: fingerprint, knowledge: knowledge,
       isStripped: members.hasBus)
   }
 
@@ -260,9 +262,8 @@ private struct Queue: ~Copyable {
 
   /// What was examined is accounted for by the newest record.
   mutating func note(_ examined: Examined, at place: StreamPlace?) {
-    let id = place?.id ?? .zero
-    guard let key = examined.key ?? (id == .zero ? nil : MessageKey(id)) else { return }
-    note(key, examined.fingerprint, id)
+    guard let key = examined.key else { return }
+    note(key, examined.fingerprint, place?.id ?? .zero)
   }
 
   private static func append(

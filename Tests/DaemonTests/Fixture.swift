@@ -118,7 +118,8 @@ final class SimulatedDaemon {
     chosen.streamMaxLength = choice.streamMaxLength
     let settings = chosen
     let intake = try Intake(
-      try openQueue(temporary, capacity: choice.queueBytes), limit: choice.messageBytes + Limits.receivedSlack, log: log)
+      try openQueue(temporary, capacity: choice.queueBytes), limit: choice.messageBytes + Limits.receivedSlack, log: log
+    )
     let daemon = Daemon(
       loop, settings, intake: intake, pid: 4711, log: log,
       system: DaemonSystem(

@@ -131,7 +131,9 @@ struct RedisBusTests {
     #expect(try test.files("new") == [])
   }
 
-  @Test("a batch that the link drops in goes again where Redis did not have it, in order, and is not stored twice where it did")
+  @Test(
+    "a batch that the link drops in goes again where Redis did not have it, in order, and is not stored twice where it did"
+  )
   func drop() throws {
     let test = try SimulatedDaemon()
     try test.start()

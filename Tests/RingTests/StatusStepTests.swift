@@ -35,8 +35,8 @@ struct StatusStepTests {
       }) {
         writer.publish(state(number))
       }
-      // The number of words, 11 words, the text, and the count.
-      #expect(moments.count - before == 12 + (state(number).redisError.utf8.count + 7) / 8 + 1)
+      // The number of words, 13 words, the text, and the count.
+      #expect(moments.count - before == 14 + (state(number).redisError.utf8.count + 7) / 8 + 1)
     }
     moments.append((Array(contents(temporary.queue)[page]), last))
     return moments
