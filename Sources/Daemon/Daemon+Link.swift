@@ -51,8 +51,8 @@ extension Daemon: RedisLinkHandler {
   package func linkStoresWithoutScript(because text: String) {
     log(
       .warning,
-      "Redis does not let us run the script that publishes: \(text); messages are stored one at a time and arrive up to a second "
-        + "later, and what is trimmed before it was fetched is not counted")
+      "Redis does not let us run the script that publishes: \(text); messages are stored without numbers and arrive up to "
+        + "a second later, and what is trimmed before it was fetched is not counted")
   }
 
   package func linkDown(_ failure: LinkFailure, retryAfter delay: UInt64) {

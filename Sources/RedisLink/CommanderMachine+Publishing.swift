@@ -8,9 +8,12 @@ enum PublishWay: Int, BitwiseCopyable, Sendable {
   case evalsha
   /// The script's text with each batch.
   case eval
-  /// XADD and PUBLISH, one object after the other: an object is stored without epoch and number, and published as it is.
+  /// XADD and PUBLISH of each object in a transaction: it is stored without epoch and number, and published as it is.
   /// Whoever hears it knows that there is something new, and nothing more. A second call cannot look for what the first
   /// has stored: an object may then be in the stream twice, and whoever reads it sees the same id again.
+  case transaction
+  /// XADD and PUBLISH, one object after the other. Another's object may come between the two; who hears it may take it
+  /// before ours.
   ///
   ///     XADD 0 ─▶ PUBLISH 0, XADD 1 ─▶ PUBLISH 1, XADD 2 ─▶ … ─▶ PUBLISH n
   case commands
@@ -25,7 +28,7 @@ struct PublishCall: BitwiseCopyable, Sendable {
 
 extension CommanderMachine {
   /// Whether this server does not permit scripts.
-  package var storesWithoutScript: Bool { way == .commands }
+  package var storesWithoutScript: Bool { way.rawValue >= PublishWay.transaction.rawValue }
 
   /// Writes the call that stores and announces a batch. One may be in flight at a time.
   ///
@@ -44,10 +47,11 @@ extension CommanderMachine {
     send(batch, at: now, into: &output)
   }
 
-  private mutating func send(_ batch: borrowing PublishBatch, at now: Instant, into output: inout ByteBuffer) {
+  mutating func send(_ batch: borrowing PublishBatch, at now: Instant, into output: inout ByteBuffer) {
     switch way {
     case .evalsha: callScript(asText: false, batch, at: now, into: &output)
     case .eval: callScript(asText: true, batch, at: now, into: &output)
+    case .transaction: sendTransaction(batch, at: now, into: &output)
     case .commands: add(0, batch, at: now, into: &output)
     }
   }
@@ -117,7 +121,7 @@ extension CommanderMachine {
     (start..<text.count).first { text[$0] == UInt8(ascii: ":") }
   }
 
-  private mutating func skipRest(_ count: Int) {
+  mutating func skipRest(_ count: Int) {
     while outcomes.count < count { outcomes.append(.notTried) }
   }
 
@@ -132,16 +136,28 @@ extension CommanderMachine {
     }
     guard RedisErrorText.deniesScripts(frame.text(frame.root), kind) else { return .publishRefused(kind) }
     // Whoever may not use the one may still use the other.
-    way = command == .evalsha ? .eval : .commands
+    way = command == .evalsha ? .eval : .transaction
     send(batch, at: now, into: &output)
-    return way == .commands ? .goesWithoutScript : .none
+    return storesWithoutScript ? .goesWithoutScript : .none
   }
 
-  // MARK: - Without it
+  // MARK: - Without it, and without a transaction (CommanderMachine+Transaction.swift)
 
   private mutating func add(
     _ index: Int, _ batch: borrowing PublishBatch, at now: Instant, into output: inout ByteBuffer
   ) {
+    writeAdd(index, batch, into: &output)
+    append(.add(object: index), bytes: batch.object(index).count, at: now)
+  }
+
+  private mutating func announce(
+    _ index: Int, _ batch: borrowing PublishBatch, at now: Instant, into output: inout ByteBuffer
+  ) {
+    writeAnnounce(index, batch, into: &output)
+    append(.announce(object: index), bytes: batch.object(index).count, at: now)
+  }
+
+  func writeAdd(_ index: Int, _ batch: borrowing PublishBatch, into output: inout ByteBuffer) {
     RESPWriter.begin(8, into: &output)
     RESPWriter.bulk("XADD", into: &output)
     RESPWriter.bulk(utf8: names.stream, into: &output)
@@ -151,17 +167,13 @@ extension CommanderMachine {
     RESPWriter.bulk("*", into: &output)
     RESPWriter.bulk("m", into: &output)
     RESPWriter.bulk(batch.object(index), into: &output)
-    append(.add(object: index), bytes: batch.object(index).count, at: now)
   }
 
-  private mutating func announce(
-    _ index: Int, _ batch: borrowing PublishBatch, at now: Instant, into output: inout ByteBuffer
-  ) {
+  func writeAnnounce(_ index: Int, _ batch: borrowing PublishBatch, into output: inout ByteBuffer) {
     RESPWriter.begin(3, into: &output)
     RESPWriter.bulk("PUBLISH", into: &output)
     RESPWriter.bulk(utf8: names.channel, into: &output)
     RESPWriter.bulk(batch.object(index), into: &output)
-    append(.announce(object: index), bytes: batch.object(index).count, at: now)
   }
 
   mutating func added(

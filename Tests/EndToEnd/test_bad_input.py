@@ -251,13 +251,14 @@ def test_a_disk_that_fills_up_stops_nothing_for_good(make_node, redis_server, sm
     node.state = small_disk / "state"
     node.start()
     node.send("before")
+    assert node.texts(1) == ["before"]
     fill(small_disk / "filler")
     done = node.clawsend("ada", "-", stdin=b"x" * 10_000)
     assert done.returncode in (74, 75), done
     assert b"space" in done.stderr.lower()
     # What comes from Redis goes into pages that are there already.
     redis_server.publish({"from": "old", "text": "meanwhile"})
-    assert node.texts(2) == ["before", "meanwhile"]
+    assert node.texts(1) == ["meanwhile"]
     (small_disk / "filler").unlink()
     node.send("after")
     assert node.texts(1) == ["after"]

@@ -108,15 +108,18 @@ struct RealScriptTests {
     #expect(try test.fetch(.meta).hasSuffix(" 2"))
   }
 
-  @Test("gives way to single commands where an ACL refuses EVAL and EVALSHA", arguments: [true, false])
-  func scriptsRefused(both: Bool) throws {
-    let test = try restricted(both ? ["-eval", "-evalsha"] : ["-evalsha"])
+  @Test(
+    "gives way to transactions, and these to single commands, where an ACL refuses what is better",
+    arguments: [["-evalsha"], ["-evalsha", "-eval"], ["-evalsha", "-eval", "-multi"]])
+  func scriptsRefused(rights: [String]) throws {
+    let hasScript = rights.count == 1
+    let test = try restricted(rights)
     let objects = (0..<10).map { object("\($0)") }
     let outcomes = try test.publish(objects)
-    #expect(outcomes.allSatisfy(\.isArrived) && outcomes.map(\.number) == (1...10).map { both ? 0 : $0 })
+    #expect(outcomes.allSatisfy(\.isArrived) && outcomes.map(\.number) == (1...10).map { hasScript ? $0 : 0 })
     try test.turn { test.logs[0].messages.count == 10 }
-    #expect(test.logs[0].withoutScript.count == (both ? 1 : 0) && test.links[0].storesWithoutScript == both)
-    if both { #expect(test.logs[0].messages == objects) }
+    #expect(test.logs[0].withoutScript.count == (hasScript ? 0 : 1) && test.links[0].storesWithoutScript != hasScript)
+    if !hasScript { #expect(test.logs[0].messages == objects) }
     #expect(try test.fetch(.length) == "length 10")
     let again = try test.publish(["{\"n\":1}"])
     #expect(again.allSatisfy { $0.isArrived })
