@@ -190,6 +190,10 @@ final class Receiver: TimerHandler {
       }
       return step(follower.newestEnded(bytes: bytes))
     }
+    if let last = page.last, let ahead = follower.readAhead(behind: last, entries: page.count) {
+      ask(ahead)
+      link.sendNow()
+    }
     while let entry = page.next() {
       bytes += entry.object?.count ?? 0
       guard take(entry) else { break }
@@ -300,13 +304,13 @@ final class Receiver: TimerHandler {
     let (done, total) = follower.progress
     switch step {
     case .nothing: break
-    case .fetch(let request):
+    case .goesOn(let request):
       if done >= saidEntries + Self.entriesPerLine {
         saidEntries = done
         log(.info, "catching up: \(done)\(total > 0 ? " of about \(total)" : "") messages read")
       }
       owner.progressed()
-      ask(request)
+      if let request { ask(request) }
     case .finished(let ruling):
       count(ruling)
       finish()

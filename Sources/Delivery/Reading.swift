@@ -41,7 +41,8 @@ package struct Ruling: Equatable, Sendable {
 
 /// What the end of a page, or of a reading, leads to.
 package enum ReadingStep: Equatable, Sendable {
-  case fetch(StreamFollower.Request)
+  /// More is to be read; nil where it was asked for already, by `readAhead`.
+  case goesOn(StreamFollower.Request?)
   /// Everything in the stream was read: `Ruling` without an entry, for what is lost at its end.
   case finished(Ruling)
   /// Nothing was being read.
@@ -94,6 +95,8 @@ struct Reading: Sendable {
   /// Entries of the page that was asked for, and how many that were.
   var inPage = 0
   var asked = 0
+  /// How many entries were asked for behind the page that is being looked at; nil where nothing was.
+  var askedAhead: Int?
   var last: StreamID?
   /// The number of the epoch's last entry in the stream.
   var lastNumber: UInt64?

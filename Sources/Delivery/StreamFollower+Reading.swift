@@ -125,6 +125,19 @@ extension StreamFollower {
     return Ruling(verdict: .pass, before: place ?? known)
   }
 
+  /// A page has come, and is about to be given: what to ask for meanwhile, so that Redis makes the next one while this one is
+  /// looked at. Nil where there is nothing to ask, or what is in the page has to tell.
+  ///
+  /// - Parameters:
+  ///   - last: the id of its last entry.
+  ///   - entries: how many it has.
+  package mutating func readAhead(behind last: StreamID, entries: Int) -> Request? {
+    let isSettled = reading.mode == .anchored || reading.mode == .unanchored && reading.isUnderWay
+    guard isReading, isSettled, reading.askedAhead == nil, entries == reading.asked else { return nil }
+    reading.askedAhead = pages.count
+    return .page(from: last.next, count: pages.count)
+  }
+
   /// All entries of a page were given.
   ///
   /// - Parameters:
@@ -132,11 +145,17 @@ extension StreamFollower {
   ///   - oldestKnown: the stream id of the oldest message that the queue knows; nil where it knows none.
   package mutating func pageEnded(bytes: Int, oldestKnown: StreamID?) -> ReadingStep {
     guard isReading else { return .nothing }
-    if reading.mode == .lost || reading.mode == .seeking { return .fetch(beginAgain(oldestKnown)) }
+    if reading.mode == .lost || reading.mode == .seeking { return .goesOn(beginAgain(oldestKnown)) }
     let entries = reading.inPage
     let isLast = entries < reading.asked
     pages.had(entries, bytes: bytes)
-    guard isLast else { return .fetch(ask(from: reading.last?.next ?? .zero)) }
+    if let asked = reading.askedAhead {
+      reading.askedAhead = nil
+      reading.asked = asked
+      reading.inPage = 0
+      return .goesOn(nil)
+    }
+    guard isLast else { return .goesOn(ask(from: reading.last?.next ?? .zero)) }
     return .finished(finish())
   }
 
@@ -145,14 +164,14 @@ extension StreamFollower {
     guard isReading else { return .nothing }
     let isLast = reading.inPage < reading.asked || reading.wanted == 0
     pages.had(reading.inPage, bytes: bytes)
-    guard isLast else { return .fetch(askNewest(before: reading.oldestWanted)) }
+    guard isLast else { return .goesOn(askNewest(before: reading.oldestWanted)) }
     if let place {
       // The end, which is an entry: what came since stands behind it.
       reading.mode = .seeking
-      return .fetch(ask(from: place.id))
+      return .goesOn(ask(from: place.id))
     }
     guard let oldest = reading.oldestWanted else { return .finished(finish()) }
-    return .fetch(ask(from: oldest))
+    return .goesOn(ask(from: oldest))
   }
 
   /// Our entry is gone. What stands in its place may be older than what we have (a lagging replica took over), newer (it was

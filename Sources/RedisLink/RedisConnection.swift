@@ -154,6 +154,15 @@ final class RedisConnection: ReadinessHandler, DialHandler, TimerHandler {
 
   // MARK: - Writing and reading
 
+  /// Sends what waits in `output`, as far as the other side takes it at once. Never fails: `flush` does.
+  func push() {
+    guard let transport, writeWaits == nil else { return }
+    while !output.isEmpty, case .bytes(let count)? = try? transport.write(output.readable) {
+      output.consume(count)
+      bytesTaken += count
+    }
+  }
+
   /// Sends what waits in `output`, as far as the other side takes it, and asks to be told when it takes more.
   func flush() {
     guard let transport, !output.isEmpty else { return }

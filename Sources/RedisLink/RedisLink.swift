@@ -145,6 +145,10 @@ package final class RedisLink: RedisConnectionOwner, TimerHandler, TurnHandler {
     commands.fetch(request, at: loop.now, into: &commander.output)
   }
 
+  /// Sends what was asked for without waiting for the end of the turn, as far as the other side takes it: for work that is
+  /// done while Redis does its own. What goes wrong shows at the end of the turn.
+  package func sendNow() { commander?.push() }
+
   package func turnEnded() {
     commander?.flush()
     subscriber?.flush()

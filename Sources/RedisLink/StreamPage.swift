@@ -19,6 +19,13 @@ package struct StreamPage: ~Escapable {
     count = Int(frame.root.integer)
   }
 
+  /// The id of the last entry; nil where there is none.
+  package var last: StreamID? {
+    var last = 1
+    while last < frame.count, frame[last].next < frame.count { last = frame[last].next }
+    return last < frame.count ? StreamID(frame.text(frame[last + 1])) : nil
+  }
+
   /// Whether a frame has this shape, each id is one, and every text in its place is there. Looks at each value once.
   static func isPage(_ frame: borrowing RESPFrame) -> Bool {
     guard frame.root.kind == .array else { return frame.root.kind == .null }

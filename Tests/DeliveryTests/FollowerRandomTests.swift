@@ -33,7 +33,10 @@ struct FollowerRandomTests {
     redis.slowest = redis.time
     for _ in 0..<Int.random(in: 10...300, using: &random) {
       switch Int.random(in: 0..<40, using: &random) {
-      case 0..<12: for _ in 0..<Int.random(in: 1...3, using: &random) { send(redis.publish()) }
+      case 0..<12:
+        // Now and then more than a page, so that the next one is asked for while one is looked at.
+        let burst = Int.random(in: 0..<100, using: &random) == 0 ? 200 : 3
+        for _ in 0..<Int.random(in: 1...burst, using: &random) { send(redis.publish()) }
       case 12..<22: daemon.hear()
       case 22..<30:
         // What was trimmed before it was fetched, and is heard after its loss was counted, comes late: not in these.

@@ -201,7 +201,9 @@ final class ModelDaemon {
     case .meta:
       if let next = follower.meta(epoch: redis.epoch, number: redis.epoch == nil ? nil : redis.number) { ask(next) }
     case .page(let id, let count):
-      for entry in redis.page(from: id, count: count) {
+      let page = redis.page(from: id, count: count)
+      if let last = page.last, let ahead = follower.readAhead(behind: last.place.id, entries: page.count) { ask(ahead) }
+      for entry in page {
         let ruling = follower.entry(
           entry.place, isKnown: isKnown(entry.message),
           isAnother: follower.isSeeking
@@ -241,7 +243,7 @@ final class ModelDaemon {
 
   private func step(_ step: ReadingStep) {
     switch step {
-    case .fetch(let request): ask(request)
+    case .goesOn(let request): if let request { ask(request) }
     case .nothing: break
     case .finished(let ruling):
       lose(ruling)
