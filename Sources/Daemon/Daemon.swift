@@ -121,6 +121,7 @@ package final class Daemon: SignalHandler, TimerHandler, TurnHandler {
   /// The last words: connections closed, the status page says so.
   package func end() {
     link?.stop()
+    pump?.finishArrived()
     if let turnToken { loop.remove(turnToken) }
     intake.speakOfLosses()
     intake.wakeReaders()
@@ -137,6 +138,8 @@ package final class Daemon: SignalHandler, TimerHandler, TurnHandler {
     pump?.pump()
     receiver?.turnEnded()
     intake.wakeReaders()
+    // Last: Redis works on the next batch meanwhile.
+    pump?.finishArrived()
     if isHeld, link?.isReady == true, pump?.isHeldBack == false { endHold() }
     if isStopping, pump?.isIdle != false { loop.stop() }
   }

@@ -16,6 +16,7 @@ extension OutboxPump {
     do { try fill(link) } catch { failure = error }
     if !link.batch.isEmpty {
       link.publishBatch(after: hasLookedBack ? nil : receiver.place ?? .zero)
+      link.sendNow()
     } else if failure == nil {
       // What was held back may have been taken away meanwhile.
       isHeldBack = false
@@ -43,6 +44,14 @@ extension OutboxPump {
     }
   }
 
+  /// Takes away the files of what has arrived.
+  func finishArrived() {
+    guard !arrived.isEmpty else { return }
+    let tokens = arrived
+    arrived.removeAll(keepingCapacity: true)
+    for token in tokens { do throws(OutboxError) { try finish(token) } catch { trouble(error) } }
+  }
+
   /// The message is in the stream.
   private func finish(_ token: OutboxToken) throws(OutboxError) {
     published += 1
@@ -65,11 +74,8 @@ extension OutboxPump {
         case .stored(_, _, let announced, let text):
           if !announced { unannounced = text }
           if !mustPutBack { isHeldBack = false }
-          if alone > 0 { alone -= 1 }
-          try finish(token)
-        case .found:
-          if alone > 0 { alone -= 1 }
-          try finish(token)
+          take(token)
+        case .found: take(token)
         case .refused(let kind, let text): try refused(token, kind, text)
         case .notTried: mustPutBack = true
         }
@@ -78,6 +84,12 @@ extension OutboxPump {
       }
     }
     return unannounced
+  }
+
+  private func take(_ token: OutboxToken) {
+    if alone > 0 { alone -= 1 }
+    arrived.append(token)
+    succeeded()
   }
 
   /// Redis refused all of the batch; nothing of it is stored.

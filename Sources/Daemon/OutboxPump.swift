@@ -40,6 +40,8 @@ final class OutboxPump: FolderWatchHandler, TimerHandler {
   var loaded: OutboxToken?
   /// In flight to Redis, in the order of the batch.
   var flights: [OutboxToken] = []
+  /// Arrived; their files are taken away while Redis has the next batch.
+  var arrived: [OutboxToken] = []
   /// What an earlier batch may have stored whose answer never came is looked for once on each link.
   var hasLookedBack = false
   /// How many messages still go alone, to find out which of them Redis will never take.
@@ -174,6 +176,7 @@ final class OutboxPump: FolderWatchHandler, TimerHandler {
 
   /// Everything that was handed out and has not arrived waits again, in its old order.
   private func putBack() {
+    finishArrived()
     mustPutBack = false
     loaded = nil
     buffer.removeAll()
