@@ -131,7 +131,7 @@ extension Daemon: ReceiverOwner {
   func progressed() { if status.redis == .catchingUp { publishStatus() } }
 
   func cannotRead(_ kind: RedisErrorKind, text: String) {
-    let what = "what was published while we were away cannot be fetched: \(text)"
+    let what = "what was published while we were away cannot be fetched, and is tried again every minute: \(text)"
     if loggedFailure != what {
       log(.error, "Redis: \(what)")
       loggedFailure = what

@@ -233,6 +233,7 @@ package final class Daemon: SignalHandler, TimerHandler, TurnHandler {
     }
     log(.notice, "configuration read again")
     link?.retryNow()
+    receiver?.retryNow()
     pump?.retryNow()
   }
 }

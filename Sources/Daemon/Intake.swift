@@ -138,6 +138,7 @@ package final class Intake {
       log(.error, "the queue does not take the record of a loss: \(error.description)")
     }
     lost = lost.addingReportingOverflow(count).partialValue
+    guard reason.isCounted else { return log(.warning, "an unknown number of messages was lost: \(why)") }
     unsaid = unsaid.addingReportingOverflow(count).partialValue
     lastFault = why
     if !hasSpoken { speakOfLosses() }

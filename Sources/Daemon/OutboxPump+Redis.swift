@@ -15,7 +15,8 @@ extension OutboxPump {
     var failure: OutboxError?
     do { try fill(link) } catch { failure = error }
     if !link.batch.isEmpty {
-      link.publishBatch(after: hasLookedBack ? nil : receiver.place ?? .zero)
+      // Where we may not read, the script may not either.
+      link.publishBatch(after: hasLookedBack || receiver.isBarred ? nil : receiver.place ?? .zero)
       link.sendNow()
     } else if failure == nil {
       // What was held back may have been taken away meanwhile.
@@ -126,7 +127,9 @@ extension OutboxPump {
     // The link says when Redis takes something again.
     case .hold: isHeldBack = true
     case .drop: break
-    case .refuse: trouble("Redis refuses a message: \(text)", atLeast: kind.leastDelay)
+    case .refuse:
+      let hint = kind == .permission ? "; README, \"What Redis is asked for\", lists the rights that clawd needs" : ""
+      trouble("Redis refuses a message: \(text)\(hint)", atLeast: kind.leastDelay)
     }
   }
 }

@@ -86,6 +86,9 @@ final class Receiver: TimerHandler {
   /// What came was more than fits into memory at once.
   func pageWasTooLarge() { if follower.isReading { follower.pageWasTooLarge() } }
 
+  /// Tries at once what Redis refused to let us read.
+  func retryNow() { follower.retryNow(at: loop.now) }
+
   /// Something shows that others have what we lack.
   func wantReading() { follower.wantReading() }
 

@@ -122,6 +122,15 @@ package struct StreamFollower: Sendable {
     phase = passes ? .pausing(until: now + Self.readingInterval) : .barred(until: now + Self.barredPause)
   }
 
+  /// Waits no longer for a reading that was refused: somebody may just have mended what was wrong.
+  package mutating func retryNow(at now: Instant) {
+    switch phase {
+    case .pausing: phase = .pausing(until: now)
+    case .barred: phase = .barred(until: now)
+    case .away, .reading, .live: break
+    }
+  }
+
   // MARK: - What comes live
 
   /// What a live message means.

@@ -55,14 +55,14 @@ extension CommanderMachine {
     return .none
   }
 
-  /// EXEC was refused: nothing was stored.
+  /// EXEC was refused: nothing was stored. So it is where nothing may be announced: what has no number and was not heard of
+  /// would be missed by whoever hears of the next one.
   mutating func executionRefused(
     _ kind: RedisErrorKind, _ batch: borrowing PublishBatch, at now: Instant, into output: inout ByteBuffer
   ) -> Action {
     // The transaction stands open: whatever came next would be queued in it.
     guard let fault = transactionFault else { return .failed(.refused(kind)) }
-    // Who may store and not announce is to store all the same, and so is who may not have transactions.
-    if fault.part == .announce || fault.part == .multi && fault.isDenial {
+    if fault.part == .multi, fault.isDenial {
       way = .commands
       send(batch, at: now, into: &output)
       return .none

@@ -13,7 +13,7 @@ package enum RedisErrorText {
   }
 
   static func shown(_ text: borrowing Span<UInt8>, hiding secret: String?) -> String {
-    let text = withoutArguments(text)
+    let text = withoutScript(withoutArguments(text))
     if let secret, !secret.isEmpty, contains(text, Array(secret.utf8)) {
       return "(the server's text repeats a password and is withheld)"
     }
@@ -32,6 +32,17 @@ package enum RedisErrorText {
     while end > 0, text[end - 1] == UInt8(ascii: " ") || text[end - 1] == UInt8(ascii: ",") { end -= 1 }
     return text.extracting(0..<end)
   }
+
+  /// Redis 7 says behind an error in which script it was: ` script: <sha1>, on @user_script:<line>.`
+  @_lifetime(copy text)
+  private static func withoutScript(_ text: Span<UInt8>) -> Span<UInt8> {
+    guard let comma = find(inWhichScript, in: text), comma >= whichScript.count + 40 else { return text }
+    let start = comma - 40 - whichScript.count
+    return matches(text, at: start, whichScript) ? text.extracting(0..<start) : text
+  }
+
+  private static let whichScript = Array(" script: ".utf8)
+  private static let inWhichScript = Array(", on @user_script:".utf8)
 
   /// Before Redis 7 what a script's command was refused with comes wrapped, and the last part is the cause:
   ///

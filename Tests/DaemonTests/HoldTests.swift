@@ -141,7 +141,8 @@ struct HoldTests {
     test.redis.refusal = { _ in nil }
     try test.run(for: .seconds(1))
     #expect(test.redis.published == [message("0")])
-    #expect(
-      test.log(.notice).suffix(2) == ["Redis refuses a message: NOPERM no stream", "messages leave the outbox again"])
+    let said = test.log(.notice).suffix(2)
+    #expect(said.first?.hasPrefix("Redis refuses a message: NOPERM no stream; README, ") == true)
+    #expect(said.last == "messages leave the outbox again")
   }
 }

@@ -74,6 +74,18 @@ private func kind(_ error: String) -> RedisErrorKind? {
     #expect(kind == .notReady)
   }
 
+  @Test("a shown text does not name the script that an error came from")
+  func script() {
+    let place = " script: 8d35015bb5b6ec03a42b7fe423c46c4d3679d70a, on @user_script:24."
+    for (text, expected) in [
+      ("WRONGTYPE Operation\(place)", "WRONGTYPE Operation"), (place, ""), (", on @user_script:1.", ", on @user_script:1."),
+    ] {
+      var shown: String?
+      serve("-\(text)\r\n") { frame, _ in shown = RedisErrorText.shown(frame) }
+      #expect(shown == expected)
+    }
+  }
+
   @Test("a shown text is one short line without control characters")
   func shown() {
     var text = ""
