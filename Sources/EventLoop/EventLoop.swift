@@ -201,6 +201,17 @@ package final class EventLoop {
   /// Makes `run` return when this turn has ended, its turn handlers included; before `run`, at once.
   package func stop() { isStopping = true }
 
+  /// Forgets all that was added and armed: for the end of a loop before that of its process. Handlers and loop hold each
+  /// other, and what the handlers have open would stay so.
+  package func forgetAll() {
+    let gone = (watched, timers, hooks)
+    watched = SlotTable()
+    timers = TimerQueue()
+    hooks = []
+    // What ends with this may still call `remove` and `cancel`.
+    withExtendedLifetime(gone) {}
+  }
+
   /// Waits once and serves what has become ready or due.
   package func turn() throws(SystemError) {
     precondition(turnTime == nil, "a turn inside a turn")

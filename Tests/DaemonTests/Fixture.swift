@@ -141,7 +141,26 @@ final class SimulatedDaemon {
   }
 
   /// kill -9, with whatever is in flight: nothing is written any more, and the connections are gone.
-  func kill() { for connection in redis.open { connection.close() } }
+  func kill() {
+    for connection in redis.open { connection.close() }
+    loop.forgetAll()
+  }
+
+  deinit { loop.forgetAll() }
+
+  /// The link is down, and does not come up again until `comeBack`.
+  func leave() throws {
+    redis.connectFault = .closed
+    for connection in redis.open { connection.end() }
+    try run()
+  }
+
+  /// Gives the link the time to come up, and two seconds more.
+  func comeBack() throws {
+    redis.connectFault = nil
+    for _ in 0..<400 where redis.open.count < 2 { try run(for: .milliseconds(100)) }
+    try run(for: .seconds(2))
+  }
 
   /// A second life, on the same state folder. The first must have ended, or been killed.
   func startAgain() throws {

@@ -78,7 +78,8 @@ private func kind(_ error: String) -> RedisErrorKind? {
   func script() {
     let place = " script: 8d35015bb5b6ec03a42b7fe423c46c4d3679d70a, on @user_script:24."
     for (text, expected) in [
-      ("WRONGTYPE Operation\(place)", "WRONGTYPE Operation"), (place, ""), (", on @user_script:1.", ", on @user_script:1."),
+      ("WRONGTYPE Operation\(place)", "WRONGTYPE Operation"), (place, ""),
+      (", on @user_script:1.", ", on @user_script:1."),
     ] {
       var shown: String?
       serve("-\(text)\r\n") { frame, _ in shown = RedisErrorText.shown(frame) }
