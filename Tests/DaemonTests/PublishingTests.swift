@@ -60,6 +60,27 @@ struct PublishingTests {
     try judge(test, objects(0..<3))
   }
 
+  @Test("a batch that a stopped server does when it goes on, after we have read the stream anew, is not stored again")
+  func late() throws {
+    let test = try SimulatedDaemon()
+    try test.start()
+    try test.send(objects(0..<1))
+    try test.run(for: .seconds(2))
+    test.redis.isFrozen = true
+    try test.send(objects(1..<4))
+    try test.run()
+    for connection in test.redis.open { connection.end() }
+    // What the old connection brought is done just before what the new one does.
+    let batch = objects(1..<4)
+    test.redis.willServe = { [redis = test.redis] words in
+      guard words[0] == "EVALSHA", !redis.stream.contains(where: { $0.object == batch[0] }) else { return }
+      redis.store(batch)
+    }
+    test.redis.isFrozen = false
+    try test.run(for: .seconds(10))
+    try judge(test, objects(0..<4))
+  }
+
   @Test("a batch that is refused in its middle leaves no gap and no second copy: what was stored goes, the rest waits")
   func refusedInTheMiddle() throws {
     let test = try SimulatedDaemon()

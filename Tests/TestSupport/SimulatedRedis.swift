@@ -48,6 +48,8 @@ package final class SimulatedRedis {
   /// What stores is done, but answered only by `releaseAnswers`; so is what these commands ask for.
   package var holdsAnswers = false
   package var heldCommands: Set<String> = []
+  /// Called before a command is done.
+  package var willServe: ([String]) -> Void = { _ in }
   /// The connection ends when it has done one of these, and before it has answered.
   package var diesAfter: Set<String> = []
   /// The error that a command is answered with, by its first word, inside scripts too.
@@ -137,6 +139,7 @@ package final class SimulatedRedis {
   package func serve(_ words: [String], _ connection: SimulatedConnection) {
     let command = words.first ?? ""
     commandCounts[command, default: 0] += 1
+    willServe(words)
     if ignoredCommands.contains(command) { return }
     if command == "SUBSCRIBE", errors[command] == nil, !isForbidden(words) { return subscribe(words, connection) }
     if connection.transaction != nil, command != "EXEC" {
