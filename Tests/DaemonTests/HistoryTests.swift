@@ -58,8 +58,7 @@ struct HistoryTests {
       case 19: test.redis.isFrozen.toggle()
       case 20: test.redis.flushScripts()
       case 21:
-        test.redis.diesAfter =
-          pick(0..<2) == 0 ? [] : [["EVALSHA", "EVAL", "XRANGE", "HMGET"].randomElement(using: &random)!]
+        test.redis.diesAfter = pick(0..<2) == 0 ? [] : [["EVALSHA", "EVAL", "XRANGE", "HMGET"][pick(0..<4)]]
       case 22:
         let refused = pick(0..<3)
         test.redis.refusal = { refused > 0 && $0.utf8.count % 3 == refused ? "OOM command not allowed" : nil }
