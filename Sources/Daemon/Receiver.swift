@@ -351,8 +351,9 @@ extension Intake {
   /// Where the queue says that we stand; nil where it was never joined to a stream.
   var place: StreamPlace? {
     guard let stream, let position else { return nil }
-    return StreamPlace(
-      epoch: stream.epoch == .none ? nil : stream.epoch, number: position.busSequence, id: position.id)
+    // No number of ours is greater; whatever stands in the file, it is counted on from here.
+    let number = min(position.busSequence, BusPosition.largestNumber)
+    return StreamPlace(epoch: stream.epoch == .none ? nil : stream.epoch, number: number, id: position.id)
   }
 }
 
