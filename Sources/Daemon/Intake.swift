@@ -13,6 +13,8 @@ package struct Examined {
   package let fingerprint: UInt32
   /// Whether the queue has this message; with `differs` it has another one with its id.
   package let knowledge: DedupeWindow.Knowledge
+  /// How many bytes the sender's object has.
+  package let byteCount: Int
   /// Whether the sender's object is not what came, but what was made of it.
   fileprivate let isStripped: Bool
 }
@@ -51,7 +53,10 @@ package final class Intake {
   package var stream: StreamIdentity? { queue.writer.stream }
   package var position: StreamPosition? { queue.writer.position }
   /// The stream id of the oldest message that the queue holds.
-  package var oldestKnown: StreamID? { queue.window.oldestPlace }
+  package var oldestKnown: StreamID? { queue.oldestPlace }
+
+  /// What the queue holds stood in another stream than the one that it comes to now.
+  package func forgetPlaces() { queue.forgetPlaces() }
 
   /// Takes a message of the local bus, unless the queue has it already.
   ///
@@ -110,8 +115,8 @@ package final class Intake {
     _ bytes: borrowing Span<UInt8>, _ examined: Examined, at place: StreamPlace? = nil, now: UInt64
   ) {
     if examined.knowledge == .differs { speakOfCopies() }
-    guard bytes.count <= limit else {
-      loseTooLarge(bytes.count, at: place, now: now)
+    guard examined.byteCount <= limit else {
+      loseTooLarge(examined.byteCount, at: place, now: now)
       // It comes live and from the stream, and is one loss.
       return queue.note(examined, at: place)
     }
@@ -155,7 +160,7 @@ package final class Intake {
   package func record(_ place: StreamPlace, of stream: StreamIdentity, now: UInt64) {
     let position = StreamPosition(busSequence: place.number, id: place.id)
     guard queue.writer.stream != stream || queue.writer.position != position else { return }
-    queue.writer.append(position: position, of: stream, receivedAt: now)
+    queue.append(position, of: stream, now: now)
   }
 
   /// Two messages with one id: whoever gave it twice, both are delivered.
@@ -185,11 +190,15 @@ private struct Queue: ~Copyable {
   var writer: RingWriter
   private(set) var window = DedupeWindow()
   private(set) var received: UInt64 = 0
+  /// Where we stood when position records were written, and where these end: what was before is accounted for, too.
+  private var positions: [(id: StreamID, end: UInt64)] = []
   /// A sender's object that was cut out of what came.
   private var stripped = ByteBuffer(capacity: 4096)
 
   init(_ writer: consuming RingWriter) throws(QueueError) {
     var window = DedupeWindow()
+    var positions: [(id: StreamID, end: UInt64)] = []
+    var target: UInt64?
     try writer.replay { header, payload, end in
       let place = header.position.id
       switch header.kind {
@@ -201,11 +210,39 @@ private struct Queue: ~Copyable {
       case .loss:
         guard Self.isEntry(header.reason), place != .zero else { return }
         window.note(MessageKey(place), fingerprint: 0, place: place, end: end)
-      case .position: break
+      case .position:
+        guard let stream = StreamIdentity(payload: payload) else { return }
+        if let target, target != stream.target {
+          window.forgetPlaces()
+          positions.removeAll()
+        }
+        target = stream.target
+        positions.append((place, end))
       }
     }
     self.writer = writer
     self.window = window
+    self.positions = positions
+  }
+
+  /// The stream id of the oldest message or position that the queue holds.
+  var oldestPlace: StreamID? {
+    let oldest = writer.oldestPosition
+    let position = positions.first { $0.end > oldest }?.id
+    guard let message = window.oldestPlace else { return position }
+    return position.map { min($0, message) } ?? message
+  }
+
+  mutating func forgetPlaces() {
+    window.forgetPlaces()
+    positions.removeAll()
+  }
+
+  mutating func append(_ position: StreamPosition, of stream: StreamIdentity, now: UInt64) {
+    writer.append(position: position, of: stream, receivedAt: now)
+    let oldest = writer.oldestPosition
+    positions.removeAll { $0.end <= oldest }
+    positions.append((position.id, writer.publishedPosition))
   }
 
   /// Whether the loss is that of an entry of the stream, which is counted once, and not of what the stream has no more.
@@ -245,7 +282,7 @@ private struct Queue: ~Copyable {
     let knowledge = key.map { window.knowledge(of: $0, fingerprint: fingerprint) } ?? .unknown
     return Examined(
       position: position, key: key, fingerprint: fingerprint, knowledge: knowledge,
-      isStripped: members.hasBus)
+      byteCount: members.hasBus ? stripped.count : bytes.count, isStripped: members.hasBus)
   }
 
   mutating func append(

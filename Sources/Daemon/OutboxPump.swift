@@ -124,7 +124,7 @@ final class OutboxPump: FolderWatchHandler, TimerHandler {
     do throws(OutboxError) {
       try drain.checkInPlace()
       // What arrived and could not be taken away then.
-      if flights.isEmpty, loaded == nil { drain.putBack() }
+      if flights.isEmpty, arrived.isEmpty, loaded == nil { drain.putBack() }
       if hourly { try tidy() }
     } catch {
       trouble(error)

@@ -38,6 +38,8 @@ final class Receiver: TimerHandler {
   /// Live messages that were too long to be kept, and counted as they came, with the reading that went on or had ended last:
   /// until the stream was read, one of that size in it is the same.
   private var oversized: [(byteCount: Int, since: UInt64)] = []
+  /// Messages that came long after they were delivered.
+  private var past: UInt64 = 0
   private var saidEntries: UInt64 = 0
   private var beganAt: Instant
   /// Whether the queue's place is one in another server, database or channel than the one we are connected to.
@@ -137,11 +139,16 @@ final class Receiver: TimerHandler {
     _ payload: borrowing Span<UInt8>, _ examined: Examined, heldSince: UInt64? = nil
   ) -> Bool {
     switch follower.hear(
-      examined.position, hasID: examined.key != nil, isKnown: examined.knowledge == .known, heldSince: heldSince)
+      examined.position, hasID: examined.key != nil, isKnown: examined.knowledge == .known, heldSince: heldSince,
+      oldestKnown: heldSince == nil ? nil : intake.oldestKnown)
     {
     case .take: take(payload, examined)
     case .takePlain: intake.take(payload, examined, now: now)
     case .pass: break
+    case .past:
+      past += 1
+      guard past.nonzeroBitCount == 1 else { break }
+      log(.info, "\(past == 1 ? "a message" : "\(past) messages so far") came again long after: not delivered again")
     case .hold:
       guard heldSince == nil else { return true }
       let dropped = held.hold(payload, examined.position, since: follower.readings)
@@ -178,6 +185,7 @@ final class Receiver: TimerHandler {
           .notice,
           "this queue was on another Redis, database or channel before: it comes to this one for the first time")
         follower.forgetPlace()
+        intake.forgetPlaces()
       }
     }
     if let request = follower.meta(epoch: meta.epoch, number: meta.number) { ask(request) }
@@ -216,7 +224,7 @@ final class Receiver: TimerHandler {
     do throws(MessageFault) {
       var examined = try intake.examine(object, place: entry.id)
       // Of one that was too large the queue kept only where it stood.
-      let isKnown = examined.knowledge == .known || intake.isTooLarge(object.count) && intake.knows(entry.id)
+      let isKnown = examined.knowledge == .known || intake.isTooLarge(examined.byteCount) && intake.knows(entry.id)
       guard let ruling = rule(place, isKnown: isKnown, examined) else { return false }
       // Others may have been examined meanwhile, and this one be among what was heard.
       if ruling.missing > 0 { examined = try intake.examine(object, place: entry.id) }
@@ -254,7 +262,7 @@ final class Receiver: TimerHandler {
     let isAnother = follower.isSeeking && intake.hasAnother(at: entry.id, than: examined)
     let ruling = follower.entry(entry, isKnown: isKnown, isAnother: isAnother)
     guard ruling.verdict != .stop else { return nil }
-    count(ruling)
+    count(ruling, before: entry.id)
     return ruling
   }
 
@@ -265,7 +273,7 @@ final class Receiver: TimerHandler {
   }
 
   /// What is missing: heard already, or lost.
-  private func count(_ ruling: Ruling) {
+  private func count(_ ruling: Ruling, before entry: StreamID? = nil) {
     if ruling.isReset {
       intake.lose(1, .resetUnknown, "the stream in Redis was begun anew", now: now)
     }
@@ -276,7 +284,7 @@ final class Receiver: TimerHandler {
     let last = ruling.before.number
     var next = last - ruling.missing + 1
     nameStream(StreamPlace(epoch: epoch, number: next - 1, id: ruling.before.id))
-    held.take(next...last, of: epoch) { object, position in
+    held.take(next...last, of: epoch, before: entry) { object, position in
       lose(next..<position.number, ruling.before)
       next = position.number + 1
       guard let examined = try? intake.examine(object), examined.knowledge != .known else { return }

@@ -80,6 +80,11 @@ package struct DedupeWindow: ~Copyable {
     while count > 0, entries[head].end <= oldest { forgetOldest() }
   }
 
+  /// Where the messages stood counts no more: that was in another stream.
+  package mutating func forgetPlaces() {
+    for offset in 0..<count { entries[(head + offset) & (entries.count - 1)].place = .zero }
+  }
+
   /// The stream id of the oldest message that was in the stream; nil where none was.
   package var oldestPlace: StreamID? {
     for offset in 0..<count {

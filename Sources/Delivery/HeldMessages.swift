@@ -46,13 +46,16 @@ package struct HeldMessages: ~Copyable {
 
   /// Gives `body` the messages that claim the numbers of `range` in `epoch`, in the order of the numbers, each once: what was
   /// trimmed from the stream before it was read may have been heard.
+  ///
+  /// - Parameter entry: what they stood before; nil where nothing of the stream is behind them.
   package mutating func take(
-    _ range: ClosedRange<UInt64>, of epoch: StreamEpoch,
+    _ range: ClosedRange<UInt64>, of epoch: StreamEpoch, before entry: StreamID?,
     _ body: (borrowing Span<UInt8>, BusPosition) -> Void
   ) {
     var found: [(position: BusPosition, index: Int)] = []
     for index in entries.indices {
-      if let position = entries[index].position, position.epoch == epoch, range.contains(position.number) {
+      guard let position = entries[index].position, entry.map({ position.id < $0 }) ?? true else { continue }
+      if position.epoch == epoch, range.contains(position.number) {
         found.append((position, index))
       }
     }

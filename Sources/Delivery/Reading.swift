@@ -35,6 +35,14 @@ package struct Ruling: Equatable, Sendable {
   package var lacksUnknown = false
   /// So many messages were trimmed before this entry.
   package var missing: UInt64 = 0
+  /// More than this cannot have been lost: the numbers are not those that we knew.
+  static let mostMissing: UInt64 = 1 << 32
+
+  /// So many numbers are missing.
+  mutating func lack(_ count: UInt64) {
+    if count <= Self.mostMissing { missing = count } else { lacksUnknown = true }
+  }
+
   /// Where we stand when the losses are counted, and the entry is not taken yet.
   package var before = StreamPlace(epoch: nil, number: 0, id: .zero)
 }
@@ -104,6 +112,8 @@ struct Reading: Sendable {
   /// but for those whose numbers are greater than `above`.
   var notBefore = StreamID.zero
   var above: UInt64 = 0
+  /// The epoch in which `above` counts.
+  var pastEpoch: StreamEpoch?
   /// An entry of this reading was accounted for.
   var isUnderWay = false
   /// Where there are no numbers, a missing entry of ours is all that shows a loss.
@@ -111,4 +121,11 @@ struct Reading: Sendable {
   /// For the progress.
   var seen: UInt64 = 0
   var expected: UInt64 = 0
+
+  /// Whether an entry from before `notBefore` was in the queue once: of the epoch that we knew, without a number, or of an older
+  /// epoch where ours goes on. Where it does not, the entries of another are new, whatever their ids.
+  func isPast(_ entry: StreamEntryPlace) -> Bool {
+    guard let epoch = entry.epoch, let number = entry.number else { return true }
+    return epoch == pastEpoch ? number <= above : epoch != self.epoch
+  }
 }

@@ -67,9 +67,7 @@ extension StreamFollower {
     reading.last = entry.id
     if reading.mode == .seeking { return seek(entry, isKnown: isKnown, isAnother: isAnother) }
     reading.seen += 1
-    if entry.id < reading.notBefore, entry.epoch != reading.epoch || entry.number ?? 0 <= reading.above {
-      return Ruling(verdict: .pass)
-    }
+    if entry.id < reading.notBefore, reading.isPast(entry) { return Ruling(verdict: .pass) }
     if place == nil {
       // A first start: where we come in, nothing is missing before.
       place = StreamPlace(epoch: entry.epoch, number: (entry.number ?? 1) - 1, id: entry.id.previous)
@@ -89,7 +87,7 @@ extension StreamFollower {
         place.epoch = epoch
       }
       if number > place.number + 1 {
-        ruling.missing = number - place.number - 1
+        ruling.lack(number - place.number - 1)
         place.number = number - 1
       }
       ruling.before = place
@@ -179,11 +177,10 @@ extension StreamFollower {
   private mutating func beginAgain(_ oldestKnown: StreamID?) -> Request {
     reading.mode = .unanchored
     guard let place else { return ask(from: .zero) }
-    if reading.epoch == place.epoch {
-      reading.lacksUnknown = place.epoch == nil
-      reading.notBefore = min(oldestKnown ?? place.id, place.id)
-      reading.above = place.number
-    }
+    reading.lacksUnknown = place.epoch == nil && reading.epoch == nil
+    reading.notBefore = min(oldestKnown ?? place.id, place.id)
+    reading.above = place.number
+    reading.pastEpoch = place.epoch
     return ask(from: .zero)
   }
 
@@ -206,17 +203,16 @@ extension StreamFollower {
     }
     if place.epoch != nil, reading.epoch == place.epoch {
       if reading.number > place.number {
-        ruling.missing = reading.number - place.number
+        ruling.lack(reading.number - place.number)
         place.number = reading.number
       } else if isUnanchored {
         // Numbers were given anew from there, or will be.
         place.number = max(reading.lastNumber ?? 0, reading.number)
       }
     }
-    if isUnanchored, reading.last == nil {
-      ruling.lacksUnknown = reading.lacksUnknown
-      place.id = .zero
-    }
+    if isUnanchored, reading.last == nil, reading.lacksUnknown { ruling.lacksUnknown = true }
+    // Everything up to the stream's last entry is accounted for, also where we had been further in one that is no more.
+    if let last = reading.last { place.id = last } else if isUnanchored { place.id = .zero }
     self.place = place
     ruling.before = place
     return ruling

@@ -141,6 +141,8 @@ package struct StreamFollower: Sendable {
     case takePlain
     /// There already.
     case pass
+    /// It claims a place before all that the queue still knows: it was there once.
+    case past
     /// To be held back until the stream was read.
     case hold
   }
@@ -152,8 +154,9 @@ package struct StreamFollower: Sendable {
   ///   - hasID: whether it can be found again by an id.
   ///   - isKnown: whether the queue has it already, by its key and its bytes.
   ///   - heldSince: of one that was held back: the reading that went on, or had ended last, when it came.
+  ///   - oldestKnown: of one that was held back: the stream id of the oldest message that the queue knows.
   package mutating func hear(
-    _ position: BusPosition?, hasID: Bool, isKnown: Bool, heldSince: UInt64? = nil
+    _ position: BusPosition?, hasID: Bool, isKnown: Bool, heldSince: UInt64? = nil, oldestKnown: StreamID? = nil
   ) -> Hearing {
     // Nothing could tell whether the stream has it: at most once, as Redis gives it.
     guard position != nil || hasID else { return .takePlain }
@@ -166,6 +169,12 @@ package struct StreamFollower: Sendable {
     }
     // One that is known and claims nothing new is an echo, or was read before it came.
     if isKnown, position.map({ $0.epoch == place?.epoch && $0.number <= place?.number ?? 0 }) ?? true { return .pass }
+    // Read since it came, and overwritten since; or an echo.
+    if heldSince != nil, !isKnown, let position, let place, position.epoch == place.epoch, position.id <= place.id,
+      let oldestKnown, position.id < oldestKnown
+    {
+      return .past
+    }
     if isBarred { return isKnown ? .pass : .takePlain }
     // The stream was read from beginning to end since it came, and does not have it: what it claims is not so.
     if isLive, let heldSince, heldSince < readings { return isKnown ? .pass : .takePlain }

@@ -18,7 +18,7 @@ package struct StreamPlace: Equatable, BitwiseCopyable, Sendable {
 
   /// Whether a message that claims to stand at `position` is the very next one.
   func isFollowed(by position: BusPosition) -> Bool {
-    position.epoch == epoch && position.number == number &+ 1 && position.id > id
+    position.epoch == epoch && position.number == number &+ 1 && position.previous == id && position.id > id
   }
 }
 

@@ -93,9 +93,12 @@ package struct StreamTrimmer: Sendable {
     return .trim(to: found - found / 4)
   }
 
-  /// The stream was trimmed, or that was refused.
+  /// The stream was trimmed, or that or the look was refused.
   package mutating func trimmed(at now: Instant, random: () -> UInt64) {
-    guard case .trimming = state else { return }
+    switch state {
+    case .looking, .trimming: break
+    case .idle, .waiting: return
+    }
     length = nil
     wait(Self.pause, at: now, random)
   }

@@ -27,7 +27,8 @@ struct LuaScript: Sendable {
 ///            !<number>:<id>:<error>   stored, and not published
 ///            =<id>                    an entry behind `after` has these very bytes: stored by an earlier call
 ///            -<error>                 refused; nothing behind it was tried
-///     publishes each object with the member "bus":"<epoch>:<number>:<id>" added before its last brace
+///     publishes each object with the member "bus":"<epoch>:<number>:<id>:<id of the entry before>" added before its last
+///     brace: who has the entry before lacks nothing, whoever added to the stream meanwhile
 ///
 /// What is stored is never taken back and what is announced is stored: XADD comes first, and where PUBLISH is refused (an ACL
 /// may) the entry and its number stand. What may raise an error does so before the first XADD: an error as the whole answer
@@ -59,10 +60,9 @@ enum PublishScript {
       epoch = ARGV[2]
       redis.call('HSET', meta, 'epoch', epoch)
     end
-    if not number then
-      local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
-      number = last and whole(member(last[2], 's')) or 0
-    end
+    local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+    local previous = newest and newest[1] or '0-0'
+    number = number or newest and whole(member(newest[2], 's')) or 0
     local known = {}
     if after ~= '' then
       for _, entry in ipairs(redis.call('XRANGE', stream, '(' .. after, '+')) do
@@ -70,7 +70,7 @@ enum PublishScript {
         if object then known[object] = entry[1] end
       end
     end
-    local answers, places, stored = {}, {}, false
+    local answers, places, befores, stored = {}, {}, {}, false
     for i = 1, #ARGV - before_objects do
       local object = ARGV[before_objects + i]
       if known[object] then
@@ -85,6 +85,8 @@ enum PublishScript {
         number = number + 1
         stored = true
         places[i] = text .. ':' .. id
+        befores[i] = previous
+        previous = id
       end
     end
     local written = stored and redis.pcall('HSET', meta, 'seq', string.format('%.0f', number))
@@ -93,7 +95,8 @@ enum PublishScript {
         local done = written
         if type(done) ~= 'table' then
           local object = string.sub(ARGV[before_objects + i], 1, -2)
-          done = redis.pcall('PUBLISH', channel, object .. ',"bus":"' .. epoch .. ':' .. places[i] .. '"}')
+          local bus = epoch .. ':' .. places[i] .. ':' .. befores[i]
+          done = redis.pcall('PUBLISH', channel, object .. ',"bus":"' .. bus .. '"}')
         end
         answers[i] = type(done) == 'table' and '!' .. places[i] .. ':' .. done.err or '+' .. places[i]
       end

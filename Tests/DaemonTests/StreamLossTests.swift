@@ -160,15 +160,19 @@ struct StreamLossTests {
   @Test(
     "a claim that is not so costs one message its place, no other anything, and no endless reading",
     arguments: [
-      "EPOCH:4:1-1", "EPOCH:5:99999999999999-0", "EPOCH:9007199254740991:1-0", "EPOCH:9007199254740992:1-0",
-      "EPOCH:1:0-1",
+      "EPOCH:4:1-1", "EPOCH:4:99999999999999-0:LAST", "EPOCH:4:18446744073709551615-18446744073709551615:LAST",
+      "EPOCH:4:99999999999999-0:", "EPOCH:4:99999999999999-0:0-0", "EPOCH:5:99999999999999-0",
+      "EPOCH:9007199254740991:1-0", "EPOCH:9007199254740992:1-0",
+
       "EPOCH:18446744073709551616:1-0", "EPOCH:-1:1-0", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb:4:1-0", "nonsense", "",
       "EPOCH:4:18446744073709551615-18446744073709551615",
     ])
   func forged(claim: String) throws {
     let test = try joined()
     let epoch = try #require(test.redis.meta["epoch"])
-    test.redis.publish(payload(numbered(100), claim.replacing("EPOCH", with: epoch)))
+    let last = try #require(test.redis.stream.last?.id.text)
+    let bus = claim.replacing("EPOCH", with: epoch).replacing("LAST", with: last)
+    test.redis.publish(payload(numbered(100), bus))
     test.redis.store(objects(3..<5))
     try test.run(for: .seconds(5))
     let queue = try test.queue()
@@ -180,6 +184,45 @@ struct StreamLossTests {
     test.redis.store(numbered(5))
     try test.run(for: .seconds(2))
     #expect(try test.queue() == queue + [numbered(5)])
+  }
+
+  @Test(
+    "what claims a place from before all that the queue knows is an echo of what it has forgotten: said, not delivered")
+  func past() throws {
+    let test = try SimulatedDaemon()
+    test.redis.store(objects(0..<5))
+    try test.start()
+    try test.run(for: .seconds(1))
+    test.redis.store(objects(5..<7))
+    let epoch = try #require(test.redis.meta["epoch"])
+    for number in 0..<3 { test.redis.publish(payload(numbered(100 + number), "\(epoch):1:0-1:0-0")) }
+    try test.run(for: .seconds(5))
+    try judge(test, objects(5..<7))
+    #expect(test.log(.info).contains { $0.contains("came again long after") })
+  }
+
+  @Test("what others add to the stream without a number, or out of turn, is delivered where it stands, heard or not")
+  func foreignEntries() throws {
+    let test = try joined()
+    let epoch = try #require(test.redis.meta["epoch"])
+    for (index, number) in ["", "4", "1", "999", "-1", "abc"].enumerated() {
+      let fields = number.isEmpty ? [] : [(name: "e", value: epoch), (name: "s", value: number)]
+      test.redis.add([(name: "m", value: numbered(100 + index))] + fields)
+      test.redis.store(numbered(3 + index))
+      try test.run(for: .seconds(2))
+    }
+    let queue = try test.queue()
+    // The numbers that were skipped are told as losses: who gave them says that there were more.
+    #expect(queue.filter { !$0.hasPrefix("lost") } == test.stored)
+  }
+
+  @Test("a number that nobody can have counted to is no count of losses")
+  func impossibleNumber() throws {
+    let test = try joined()
+    test.redis.meta["seq"] = "9007199254740980"
+    test.redis.store(objects(3..<5))
+    try test.run(for: .seconds(3))
+    try judge(test, objects(0..<3) + ["lost 1 trimmed"] + objects(3..<5))
   }
 
   @Test("two messages with one id and different texts are both delivered, and that is said")

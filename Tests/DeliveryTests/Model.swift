@@ -39,6 +39,7 @@ final class ModelRedis {
     // Two masters do not give the very same id twice, be it for their clocks.
     let id = StreamID(milliseconds: max(clock, lastID.milliseconds + 1), sequence: masters)
     lastID = id
+    let previous = entries.last?.place.id ?? .zero
     if !stored.contains(message) { stored.append(message) }
     guard hasNumber, let epoch else {
       entries.append(ModelEntry(place: StreamEntryPlace(id: id), message: message))
@@ -46,7 +47,7 @@ final class ModelRedis {
     }
     number += 1
     entries.append(ModelEntry(place: StreamEntryPlace(id: id, epoch: epoch, number: number), message: message))
-    return (message, BusPosition(epoch: epoch, number: number, id: id))
+    return (message, BusPosition(epoch: epoch, number: number, id: id, previous: previous))
   }
 
   func nextMessage() -> Int {
@@ -181,13 +182,18 @@ final class ModelDaemon {
   }
 
   private func hear(_ message: Int, _ position: BusPosition?, heldSince: UInt64? = nil) -> Bool {
-    switch follower.hear(position, hasID: true, isKnown: isKnown(message), heldSince: heldSince) {
+    switch follower.hear(
+      position, hasID: true, isKnown: isKnown(message), heldSince: heldSince,
+      oldestKnown: heldSince == nil ? nil : window.oldestPlace)
+    {
     case .take: append(.message(message), follower.place)
     case .takePlain: append(.message(message), nil)
-    case .pass: break
+    case .pass, .past: break
     case .hold:
       guard heldSince == nil else { return true }
-      let text = Array("\(message) \(position.map { "\($0.epoch.text):\($0.number):\($0.id.text)" } ?? "")".utf8)
+      let text = Array(
+        "\(message) \(position.map { "\($0.epoch.text):\($0.number):\($0.id.text)\($0.previous.map { ":\($0.text)" } ?? "")" } ?? "")"
+          .utf8)
       _ = held.hold(text.span, position, since: follower.readings)
     }
     return false
@@ -211,7 +217,7 @@ final class ModelDaemon {
               at: entry.place.id, than: Self.key(entry.message), fingerprint: UInt32(entry.message))
         )
         if ruling.verdict == .stop { break }
-        lose(ruling)
+        lose(ruling, before: entry.place.id)
         if ruling.verdict == .take, !isKnown(entry.message) { append(.message(entry.message), follower.place) }
       }
       step(follower.pageEnded(bytes: 1, oldestKnown: window.oldestPlace))
@@ -221,7 +227,7 @@ final class ModelDaemon {
     }
   }
 
-  private func lose(_ ruling: Ruling) {
+  private func lose(_ ruling: Ruling, before entry: StreamID? = nil) {
     if ruling.isReset { append(.reset, ruling.before) }
     if ruling.lacksUnknown { append(.lostUnknown, ruling.before) }
     guard ruling.missing > 0, let epoch = ruling.before.epoch else { return }
@@ -231,7 +237,7 @@ final class ModelDaemon {
       guard end > next else { return }
       append(.lost(end - next), StreamPlace(epoch: epoch, number: end - 1, id: ruling.before.id))
     }
-    held.take(next...last, of: epoch) { text, position in
+    held.take(next...last, of: epoch, before: entry) { text, position in
       count(position.number)
       next = position.number + 1
       let message = Int(String(repairing: text).split(separator: " ")[0]) ?? 0

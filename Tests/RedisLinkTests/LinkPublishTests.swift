@@ -48,7 +48,9 @@ struct LinkPublishTests {
     #expect(test.redis.meta == ["epoch": epoch, "seq": "2"])
     #expect(test.redis.stream.map { $0["e"] } == [epoch, epoch] && test.redis.stream.map { $0["s"] } == ["1", "2"])
     #expect(
-      test.log.messages.last == "\(object("b").dropLast()),\"bus\":\"\(epoch):2:\(test.redis.stream[1].id.text)\"}")
+      test.log.messages.last
+        == "\(object("b").dropLast()),\"bus\":\"\(epoch):2:\(test.redis.stream[1].id.text):\(test.redis.stream[0].id.text)\"}"
+    )
     let evals = try test.commander.commands.filter { $0.hasPrefix("EVAL ") && $0.contains("XADD") }
     #expect(evals.allSatisfy { $0.contains("allow-key-locking") == isUpstash } && evals.count == 1)
   }

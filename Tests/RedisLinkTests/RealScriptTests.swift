@@ -36,9 +36,12 @@ struct RealScriptTests {
     let epoch = String(answer.split(separator: " ")[1])
     #expect(answer == "meta \(epoch) 3" && epoch.utf8.count == 32)
     var page: [String] = []
+    var previous = "0-0"
     for (index, outcome) in outcomes.enumerated() {
       guard case .stored(let number, let id, _, _) = outcome else { return }
-      #expect(test.logs[0].messages[index] == "\(objects[index].dropLast()),\"bus\":\"\(epoch):\(number):\(id.text)\"}")
+      let bus = "\(epoch):\(number):\(id.text):\(previous)"
+      #expect(test.logs[0].messages[index] == "\(objects[index].dropLast()),\"bus\":\"\(bus)\"}")
+      previous = id.text
       page.append("\(id.text)=\(objects[index])")
     }
     #expect(try test.fetch(.page(from: .zero, count: 10)) == "page \(page.joined(separator: " "))")

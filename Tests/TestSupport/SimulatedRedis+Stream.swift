@@ -206,6 +206,7 @@ extension SimulatedRedis {
         break
       }
       number += 1
+      let previous = stream.last?.id ?? .zero
       let id = add([(name: "m", value: object), (name: "e", value: epoch), (name: "s", value: "\(number)")])
       trim(to: Int(arguments[2]) ?? 0)
       meta["seq"] = "\(number)"
@@ -214,7 +215,7 @@ extension SimulatedRedis {
       if let error = errors["PUBLISH"] {
         answers.append("!\(place):\(error)")
       } else {
-        publish("\(object.dropLast()),\"bus\":\"\(epoch):\(place)\"}", on: arguments[0])
+        publish("\(object.dropLast()),\"bus\":\"\(epoch):\(place):\(previous.text)\"}", on: arguments[0])
         answers.append("+\(place)")
       }
     }
