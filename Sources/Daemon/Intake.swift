@@ -190,7 +190,8 @@ private struct Queue: ~Copyable {
   var writer: RingWriter
   private(set) var window = DedupeWindow()
   private(set) var received: UInt64 = 0
-  /// Where we stood when position records were written, and where these end: what was before is accounted for, too.
+  /// The ids behind where we stood when position records were written, and where these end: what was before is accounted for,
+  /// too.
   private var positions: [(id: StreamID, end: UInt64)] = []
   /// A sender's object that was cut out of what came.
   private var stripped = ByteBuffer(capacity: 4096)
@@ -217,7 +218,7 @@ private struct Queue: ~Copyable {
           positions.removeAll()
         }
         target = stream.target
-        positions.append((place, end))
+        positions.append((place.next, end))
       }
     }
     self.writer = writer
@@ -242,7 +243,7 @@ private struct Queue: ~Copyable {
     writer.append(position: position, of: stream, receivedAt: now)
     let oldest = writer.oldestPosition
     positions.removeAll { $0.end <= oldest }
-    positions.append((position.id, writer.publishedPosition))
+    positions.append((position.id.next, writer.publishedPosition))
   }
 
   /// Whether the loss is that of an entry of the stream, which is counted once, and not of what the stream has no more.

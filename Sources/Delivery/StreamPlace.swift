@@ -24,7 +24,7 @@ package struct StreamPlace: Equatable, BitwiseCopyable, Sendable {
 
 extension StreamID {
   /// The smallest id that is greater.
-  var next: StreamID {
+  package var next: StreamID {
     guard sequence == .max else { return StreamID(milliseconds: milliseconds, sequence: sequence + 1) }
     guard milliseconds < .max else { return self }
     return StreamID(milliseconds: milliseconds + 1, sequence: 0)

@@ -81,6 +81,22 @@ struct PublishingTests {
     try judge(test, objects(0..<4))
   }
 
+  @Test("a heartbeat in the turn in which an answer comes does not send again what has arrived")
+  func heartbeat() throws {
+    let test = try SimulatedDaemon()
+    try test.start()
+    try test.run(for: .seconds(26))
+    test.redis.holdsAnswers = true
+    try test.send(objects(0..<3))
+    try test.run()
+    test.redis.isDeaf = true
+    test.world.skip(.seconds(5))
+    test.redis.holdsAnswers = false
+    test.redis.releaseAnswers()
+    try test.run(for: .seconds(5))
+    #expect(test.stored == objects(0..<3))
+  }
+
   @Test("a batch that is refused in its middle leaves no gap and no second copy: what was stored goes, the rest waits")
   func refusedInTheMiddle() throws {
     let test = try SimulatedDaemon()

@@ -216,6 +216,46 @@ struct StreamLossTests {
     #expect(queue.filter { !$0.hasPrefix("lost") } == test.stored)
   }
 
+  @Test("a claim that is believed, because nothing speaks against it, hides no message that comes after it")
+  func believed() throws {
+    let test = try SimulatedDaemon()
+    test.redis.store(objects(0..<5))
+    try test.start()
+    try test.run(for: .seconds(1))
+    let epoch = try #require(test.redis.meta["epoch"])
+    let last = try #require(test.redis.stream.last?.id.text)
+    test.redis.publish(payload(numbered(100), "\(epoch):6:99999999999999-0:\(last)"))
+    try test.run(for: .seconds(1))
+    try test.leave()
+    test.redis.store(objects(5..<6))
+    try test.comeBack()
+    try judge(test, [numbered(100), numbered(5)])
+    // Nor does it stand in the way of what we send.
+    try test.send(numbered(6))
+    try test.run(for: .seconds(2))
+    #expect(try test.queue() == [numbered(100)] + objects(5..<7))
+  }
+
+  @Test("on another Redis that is then set back, nothing comes that was there before us")
+  func setBackElsewhere() throws {
+    let test = try joined(6)
+    test.kill()
+    test.choice.target = 2
+    test.redis.flush()
+    test.redis.meta["epoch"] = String(repeating: "b", count: 32)
+    test.redis.store(objects(10..<20))
+    try test.startAgain()
+    try test.run(for: .seconds(1))
+    test.redis.store(numbered(20))
+    try test.run(for: .seconds(1))
+    #expect(try test.queue() == objects(0..<6) + [numbered(20)])
+    try test.leave()
+    test.redis.rewind(to: 8)
+    test.redis.store(numbered(30))
+    try test.comeBack()
+    try judge(test, objects(0..<6) + [numbered(20), numbered(30)])
+  }
+
   @Test("a number that nobody can have counted to is no count of losses")
   func impossibleNumber() throws {
     let test = try joined()

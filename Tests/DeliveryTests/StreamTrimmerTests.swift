@@ -36,6 +36,18 @@ struct StreamTrimmerTests {
     for (one, next) in zip(trims, trims.dropFirst()) { #expect(next.at - one.at >= .seconds(60)) }
   }
 
+  @Test("a look that Redis refuses is not the last one")
+  func lookRefused() {
+    var trimmer = StreamTrimmer()
+    trimmer.outOfMemory(at: Instant(nanoseconds: 0)) { 0 }
+    let first = trimmer.deadline ?? Instant(nanoseconds: 0)
+    #expect(trimmer.due(at: first) == .look)
+    trimmer.trimmed(at: first) { 0 }
+    let second = trimmer.deadline ?? Instant(nanoseconds: 0)
+    #expect(second == first + StreamTrimmer.pause)
+    #expect(trimmer.due(at: second) == .look)
+  }
+
   @Test("ten daemons together take no more than one or two would")
   func together() {
     let trims = simulate(10, length: 10_000, for: .seconds(600))

@@ -1,9 +1,11 @@
 """What others put on the channel and into the stream that is not as our script puts it: echoed, forged, spoilt."""
 
+import json
+
 import pytest
 
 from bus import CHANNEL, wait_until
-from faults_promise import META, STREAM
+from faults_promise import META, STREAM, whole_queue
 from faults_stream import come_back, is_quiet, leave, send_on_the_other_side, store, told
 
 def test_an_echo_of_a_published_message_is_not_delivered_again(make_link):
@@ -68,6 +70,25 @@ def test_a_message_with_a_known_id_and_other_bytes_is_delivered_and_logged(make_
     for node in (link.node, link.peer):
         texts = [entry for entry in told(node) if "of its id" in entry]
         assert texts == ["the first of its id", "the second of its id"]
+
+
+def test_what_another_program_adds_in_its_own_way_is_delivered_where_it_stands(make_link):
+    link = make_link()
+    link.flows("before")
+    client = link.server.client()
+    epoch = client.hget(META, "epoch").decode()
+    expected = []
+    for number, fields in enumerate([{}, {"e": epoch, "s": "999"}, {"e": epoch, "s": "1"}, {"e": "f" * 32, "s": "3"}]):
+        text = f"added {number}"
+        client.xadd(STREAM, {"m": json.dumps({"from": "eve", "text": text}), **fields})
+        link.node.send(f"sent {number}")
+        expected += [text, f"sent {number}"]
+        wait_until("it is sent", lambda: not link.node.outbox("new"))
+    for node in (link.node, link.peer):
+        wait_until("all is there", lambda: expected[-1] in [entry.get("text") for entry in whole_queue(node)])
+        texts = [entry["text"] for entry in whole_queue(node) if entry.get("text", "").startswith(("added", "sent"))]
+        assert texts == expected, node.name
+    is_quiet(link)
 
 
 def test_what_another_program_stores_without_publishing_is_found_with_the_next_message(make_link):
