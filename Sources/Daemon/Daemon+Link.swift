@@ -10,6 +10,8 @@ extension Daemon: RedisLinkHandler {
   package func linkReady() {
     intake.markJoined()
     receiver?.linkReady()
+    // It has said why nothing can be read.
+    if receiver?.isBarred == true { return }
     guard receiver?.isLive == true else { return setRedis(.catchingUp) }
     // After a hold what was refused is to go through first: a probe may pass where a message does not.
     if !isHeld { recovered() }
@@ -51,7 +53,7 @@ extension Daemon: RedisLinkHandler {
   package func linkStoresWithoutScript(because text: String) {
     log(
       .warning,
-      "Redis does not let us run the script that publishes: \(text); messages are stored without numbers and arrive up to "
+      "Redis does not let us run the script that publishes: \(text); messages are stored one at a time, without numbers, and arrive up to "
         + "a second later, and what is trimmed before it was fetched is not counted")
   }
 

@@ -81,11 +81,11 @@ package final class Intake {
     try queue.examine(bytes, place: place)
   }
 
-  /// Whether the queue has this message.
-  package func has(_ object: borrowing ByteBuffer) -> Bool {
+  /// Whether the queue has this message from the stream: what was only heard may not be there.
+  package func hasFromStream(_ object: borrowing ByteBuffer) -> Bool {
     do throws(MessageFault) {
       let examined = try queue.examine(object.readable, place: nil)
-      return examined.knowledge == .known
+      return examined.key.map { queue.window.isInStream($0, fingerprint: examined.fingerprint) } ?? false
     } catch {
       return false
     }

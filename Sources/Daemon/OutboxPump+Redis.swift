@@ -33,7 +33,7 @@ extension OutboxPump {
       }
       guard let token = loaded else { break }
       // Come back by the stream: its file was not taken away in time.
-      if intake.has(buffer) {
+      if intake.hasFromStream(buffer) {
         loaded = nil
         try finish(token)
         continue

@@ -41,7 +41,6 @@ final class Receiver: TimerHandler {
   /// Messages that came long after they were delivered.
   private var past: UInt64 = 0
   private var saidEntries: UInt64 = 0
-  private var beganAt: Instant
   /// Whether the queue's place is one in another server, database or channel than the one we are connected to.
   private var isElsewhere: Bool
 
@@ -55,7 +54,6 @@ final class Receiver: TimerHandler {
     self.target = target
     self.log = log
     self.owner = owner
-    beganAt = loop.now
     isElsewhere = intake.stream.map { $0.target != target } ?? false
     follower = StreamFollower(place: intake.place, firstStart: firstStart)
   }
@@ -73,9 +71,11 @@ final class Receiver: TimerHandler {
 
   func linkReady() {
     guard !follower.isLive, !follower.isReading else { return }
-    beganAt = loop.now
     saidEntries = 0
-    ask(follower.linkReady(at: loop.now))
+    guard let request = follower.linkReady(at: loop.now) else {
+      return owner.cannotRead(.tooLarge, text: "an entry of the stream is larger than can be read")
+    }
+    ask(request)
   }
 
   func linkDown() {
@@ -115,7 +115,6 @@ final class Receiver: TimerHandler {
   func timerFired(_ token: TimerToken) {
     alarm = nil
     guard link.isOpen, let request = follower.due(at: loop.now) else { return }
-    beganAt = loop.now
     saidEntries = 0
     ask(request)
   }

@@ -60,6 +60,17 @@ package struct DedupeWindow: ~Copyable {
     return found
   }
 
+  /// Whether this message is known as one that stands in the stream, and not only from being heard.
+  package func isInStream(_ key: MessageKey, fingerprint: UInt32) -> Bool {
+    var slot = home(key)
+    while slots[slot] != 0 {
+      let entry = entries[Int(slots[slot]) - 1]
+      if entry.key == key, entry.place != .zero, entry.fingerprint == fingerprint { return true }
+      slot = (slot + 1) & (slots.count - 1)
+    }
+    return false
+  }
+
   /// Notes the newest message.
   ///
   /// - Parameters:

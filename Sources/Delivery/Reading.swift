@@ -62,17 +62,31 @@ struct PageSize: Sendable {
   /// Redis answers a page in one piece, and it is held in memory until it is whole.
   static let targetBytes = 1024 * 1024
   static let most = 1000
-  /// So many of the largest messages fit into a frame (`Limits.relationsHold`).
-  static let least = PageSize(count: Limits.streamPageAtLeast)
+  /// So many pages of one entry follow one that was too large: it may be the next entry, or the one behind that.
+  private static let carefulPages = 32
+  /// One entry at a time.
+  static let single = PageSize(count: 1, careful: carefulPages)
   private static let first = 64
 
   private(set) var count = Self.first
+  private var careful = 0
+
+  init() {}
+
+  private init(count: Int, careful: Int) {
+    self.count = count
+    self.careful = careful
+  }
 
   func count(atMost limit: UInt64) -> Int { Int(min(UInt64(count), limit)) }
 
   /// A page of so many entries had so many bytes.
   mutating func had(_ entries: Int, bytes: Int) {
     guard entries > 0 else { return }
+    guard careful == 0 else {
+      careful -= 1
+      return
+    }
     let fitting = Self.targetBytes / max(bytes / entries, 1)
     count = min(max(min(fitting, count * 4), Limits.streamPageAtLeast), Self.most)
   }
@@ -95,8 +109,6 @@ struct Reading: Sendable {
   /// Of the meta hash, before the first page.
   var epoch: StreamEpoch?
   var number: UInt64 = 0
-  /// No place is known: the first entry makes it.
-  var isFirst = false
   /// How many of the newest entries are still to be found, of a first start.
   var wanted: UInt64 = 0
   var oldestWanted: StreamID?

@@ -17,7 +17,6 @@ extension StreamFollower {
 
   /// The first request of a first start.
   private mutating func comeIn() -> Request {
-    reading.isFirst = true
     switch firstStart {
     case .all:
       reading.expected = reading.number

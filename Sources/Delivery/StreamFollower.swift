@@ -51,6 +51,7 @@ package struct StreamFollower: Sendable {
   package private(set) var readings: UInt64 = 0
   private var beganAt: Instant?
   private var wantsReading = false
+  private var isStuck = false
 
   /// - Parameter place: where the queue says that we stand; nil where it was never joined to this stream.
   package init(place: StreamPlace?, firstStart: FirstStart) {
@@ -75,16 +76,26 @@ package struct StreamFollower: Sendable {
 
   // MARK: - Beginning
 
-  /// The link is up: what was missed is to be read.
-  package mutating func linkReady(at now: Instant) -> Request { begin(at: now) }
+  /// The link is up: what was missed is to be read. Nil where that has just shown itself to be impossible: it is tried again
+  /// when the deadline comes.
+  package mutating func linkReady(at now: Instant) -> Request? {
+    guard isStuck else { return begin(at: now) }
+    isStuck = false
+    phase = .barred(until: now + Self.barredPause)
+    return nil
+  }
 
   package mutating func linkDown() {
     phase = .away
     wantsReading = false
   }
 
-  /// A page was more than can be taken at once: from now on the fewest are asked for.
-  package mutating func pageWasTooLarge() { pages = .least }
+  /// A page was more than can be taken at once: from now on entries are asked for one by one. A single one that is, is in the
+  /// way until the stream has it no more.
+  package mutating func pageWasTooLarge() {
+    isStuck = reading.asked == 1
+    pages = .single
+  }
 
   /// The queue belongs to another stream than the one that is asked: it comes to this one for the first time.
   package mutating func forgetPlace() { place = nil }

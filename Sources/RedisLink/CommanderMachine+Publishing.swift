@@ -8,12 +8,10 @@ enum PublishWay: Int, BitwiseCopyable, Sendable {
   case evalsha
   /// The script's text with each batch.
   case eval
-  /// XADD and PUBLISH of each object in a transaction: it is stored without epoch and number, and published as it is.
-  /// Whoever hears it knows that there is something new, and nothing more. A second call cannot look for what the first
-  /// has stored: an object may then be in the stream twice, and whoever reads it sees the same id again.
-  case transaction
-  /// XADD and PUBLISH, one object after the other. Another's object may come between the two; who hears it may take it
-  /// before ours.
+  /// XADD and PUBLISH, one object after the other: an object is stored without epoch and number, and published as it is.
+  /// Whoever hears it knows that there is something new, and nothing more; whoever hears of a later one first does not have
+  /// the entry before that, and reads. A second call cannot look for what the first has stored: an object may then be in the
+  /// stream twice, and whoever reads it sees the same id again.
   ///
   ///     XADD 0 ─▶ PUBLISH 0, XADD 1 ─▶ PUBLISH 1, XADD 2 ─▶ … ─▶ PUBLISH n
   case commands
@@ -28,7 +26,7 @@ struct PublishCall: BitwiseCopyable, Sendable {
 
 extension CommanderMachine {
   /// Whether this server does not permit scripts.
-  package var storesWithoutScript: Bool { way.rawValue >= PublishWay.transaction.rawValue }
+  package var storesWithoutScript: Bool { way == .commands }
 
   /// Writes the call that stores and announces a batch. One may be in flight at a time.
   ///
@@ -51,7 +49,6 @@ extension CommanderMachine {
     switch way {
     case .evalsha: callScript(asText: false, batch, at: now, into: &output)
     case .eval: callScript(asText: true, batch, at: now, into: &output)
-    case .transaction: sendTransaction(batch, at: now, into: &output)
     case .commands: add(0, batch, at: now, into: &output)
     }
   }
@@ -136,12 +133,12 @@ extension CommanderMachine {
     }
     guard RedisErrorText.deniesScripts(frame.text(frame.root), kind) else { return .publishRefused(kind) }
     // Whoever may not use the one may still use the other.
-    way = command == .evalsha ? .eval : .transaction
+    way = command == .evalsha ? .eval : .commands
     send(batch, at: now, into: &output)
     return storesWithoutScript ? .goesWithoutScript : .none
   }
 
-  // MARK: - Without it, and without a transaction (CommanderMachine+Transaction.swift)
+  // MARK: - Without it
 
   private mutating func add(
     _ index: Int, _ batch: borrowing PublishBatch, at now: Instant, into output: inout ByteBuffer

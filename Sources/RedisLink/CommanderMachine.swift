@@ -34,25 +34,13 @@ package struct CommanderMachine: ~Copyable {
 
   /// A command without an answer.
   struct Command: BitwiseCopyable {
-    /// What a transaction is made of.
-    enum Part: BitwiseCopyable {
-      case multi
-      case add
-      case announce
-    }
-
     enum Kind: Equatable, BitwiseCopyable {
       case probe(ProbeMethod)
       case fetch(StreamRequest)
       /// The script by its name, and as a text.
       case evalsha
       case eval
-      /// Where scripts are not permitted: a transaction with XADD and PUBLISH of each object of the batch, and the empty one
-      /// before it.
-      case queue(Part)
-      case exec
-      case tryExec
-      /// XADD and PUBLISH of one object of the batch, where transactions are not permitted either.
+      /// XADD and PUBLISH of one object of the batch, where scripts are not permitted.
       case add(object: Int)
       case announce(object: Int)
 
@@ -62,10 +50,8 @@ package struct CommanderMachine: ~Copyable {
         case .fetch(let request): request.word
         case .evalsha: "EVALSHA"
         case .eval: "EVAL"
-        case .queue(.multi): "MULTI"
-        case .exec, .tryExec: "EXEC"
-        case .add, .queue(.add): "XADD"
-        case .announce, .queue(.announce): "PUBLISH"
+        case .add: "XADD"
+        case .announce: "PUBLISH"
         }
       }
     }
@@ -87,10 +73,6 @@ package struct CommanderMachine: ~Copyable {
   /// What is being published: see CommanderMachine+Publishing.swift.
   var way = PublishWay.evalsha
   var call = PublishCall()
-  /// Why the transaction that is being sent cannot be done.
-  var transactionFault: TransactionFault?
-  /// Whether this server has done one, so that it is permitted.
-  var mayTransact = false
   /// What became of the objects of the batch; complete when `published` is answered, and valid until the next batch.
   package internal(set) var outcomes: [PublishOutcome] = []
 
@@ -178,15 +160,6 @@ package struct CommanderMachine: ~Copyable {
     case .evalsha, .eval:
       guard takeOutcomes(frame, count: batch.count) else { break }
       return .published
-    case .queue:
-      guard root.kind.isString else { break }
-      return .none
-    case .exec:
-      guard transactionFault == nil, takeExecution(frame, count: batch.count) else { break }
-      return .published
-    case .tryExec:
-      guard root.kind == .array, root.integer == 0 else { break }
-      return transactionTried(batch, at: now, into: &output)
     case .add(let object):
       guard root.kind.isString, let id = StreamID(frame.text(root)) else { break }
       return added(object, id, batch, at: now, into: &output)
@@ -205,10 +178,6 @@ package struct CommanderMachine: ~Copyable {
     case .probe: return .probeRefused(kind)
     case .fetch(let request): return .fetchRefused(request, kind)
     case .evalsha, .eval: return scriptRefused(command, kind, frame, batch, at: now, into: &output)
-    case .queue(let part):
-      queueRefused(part, kind, frame)
-      return .none
-    case .exec, .tryExec: return executionRefused(kind, batch, at: now, into: &output)
     case .add(let object):
       return addRefused(object, kind, shown(frame.text(frame.root)), batch)
     case .announce(let object):
@@ -224,7 +193,6 @@ package struct CommanderMachine: ~Copyable {
     inFlight = 0
     inFlightBytes = 0
     way = .evalsha
-    mayTransact = false
   }
 
   private mutating func takeOldest() -> Command {

@@ -68,11 +68,6 @@ package enum RedisErrorText {
     return kind == .permission ? contains(text, named) : contains(text, unknownCommand) && contains(text, eval)
   }
 
-  /// Whether an error of `kind` that answers MULTI says that this server or user has no transactions.
-  static func deniesTransactions(_ text: borrowing Span<UInt8>, _ kind: RedisErrorKind) -> Bool {
-    kind == .permission || contains(withoutArguments(text), unknownCommand)
-  }
-
   private static let unknownCommand = Array("unknown command".utf8)
   private static let eval = Array("eval".utf8)
   private static let named = Array("'eval".utf8)

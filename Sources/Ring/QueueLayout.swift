@@ -121,6 +121,5 @@ enum RecordLayout {
 /// identity, up to the next one, are of its stream.
 enum IdentityLayout {
   static let magic = UInt64(littleEndian: 0x4D41_4552_5453_434F)  // "OCSTREAM"
-  static let words = 4
   static let byteCount = 32
 }

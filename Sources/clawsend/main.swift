@@ -27,8 +27,8 @@ let program = Program(
         "Exit 0 means that the message is in the outbox and is sent as soon as that is possible. With --wait it means that "
           + "the message has arrived; 65, that it never can; 124, that it did not in time: it stays in the outbox all the "
           + "same and is sent as soon as that is possible, so do not send it again. stderr says what holds it up.",
-        "With --wait the id is printed before the waiting begins. The state that --json adds is stored, waiting (with exit "
-          + "124), failed (65, with a reason), or unknown (74: the outbox was removed meanwhile).",
+        "With --wait the id is printed before the waiting begins, with --json when it is over. The state that --json adds is "
+          + "stored, waiting (with exit 124), failed (65, with a reason), or unknown (74: the outbox was removed meanwhile).",
       ],
       examples: [
         Example("clawsend elon Hello all", "to everyone"),

@@ -164,6 +164,32 @@ struct CatchUpTests {
     #expect(try test.status().redis == .ready)
   }
 
+  @Test(
+    "an entry that nobody can read, be it alone, stops nothing: it is said, and what is behind it comes when it is gone"
+  )
+  func unreadable() throws {
+    let test = try SimulatedDaemon()
+    try test.start()
+    test.redis.store(numbered(0))
+    try test.run(for: .seconds(1))
+    try test.leave()
+    test.redis.store(numbered(1))
+    let id = test.redis.add((0..<40_000).map { (name: "\($0)", value: "x") })
+    test.redis.store(numbered(2))
+    test.redis.connectFault = nil
+    try test.run(for: .seconds(60))
+    try test.send(numbered(3))
+    try test.run(for: .seconds(60))
+    #expect(try test.files("new") == [])
+    #expect(try test.status().redisError.contains("larger than can be read"))
+    #expect(try test.queue().contains(numbered(1)))
+    test.redis.remove(id)
+    try test.run(for: .seconds(130))
+    let queue = try test.queue()
+    #expect(Set(queue) == Set((0..<4).map { numbered($0) }) && queue.count == 4, "\(queue)")
+    #expect(try test.status().redis == .ready)
+  }
+
   @Test("who may not read the stream hears what is published, says so, and reads all when it may")
   func barred() throws {
     let test = try SimulatedDaemon()

@@ -126,7 +126,7 @@ final class ModelDaemon {
 
   func linkUp() {
     isUp = true
-    ask(follower.linkReady(at: now))
+    if let request = follower.linkReady(at: now) { ask(request) }
   }
 
   func linkDown() {

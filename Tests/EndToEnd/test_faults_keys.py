@@ -10,7 +10,7 @@ from faults_stream import is_quiet, told
 
 RIGHTS = (
     "on >pass resetchannels &openclaw-chat &{openclaw-chat}:probe ~{openclaw-chat}:* +hello +ping +select +client|setname "
-    "+subscribe +publish +eval +evalsha +hset +hsetnx +hincrby +hmget +xadd +xrange +xrevrange +xlen +xtrim"
+    "+subscribe +publish +eval +evalsha +hset +hincrby +hmget +xadd +xrange +xrevrange +xlen +xtrim"
 )
 
 

@@ -112,8 +112,8 @@ struct RealScriptTests {
   }
 
   @Test(
-    "gives way to transactions, and these to single commands, where an ACL refuses what is better",
-    arguments: [["-evalsha"], ["-evalsha", "-eval"], ["-evalsha", "-eval", "-multi"]])
+    "gives way to single commands where an ACL refuses EVAL and EVALSHA",
+    arguments: [["-evalsha"], ["-evalsha", "-eval"]])
   func scriptsRefused(rights: [String]) throws {
     let hasScript = rights.count == 1
     let test = try restricted(rights)

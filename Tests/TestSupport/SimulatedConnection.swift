@@ -15,9 +15,6 @@ package final class SimulatedConnection: Transport, SimulatedDevice {
   package var isConnected = true
   package var isRESP3 = false
   package internal(set) var channels: [String] = []
-  /// What was queued since MULTI; nil outside of a transaction.
-  var transaction: [[String]]?
-  var isTransactionSpoilt = false
   /// Every command that came, its words joined.
   package private(set) var commands: [String] = []
   /// Everything that the client wrote in one call, by its length.

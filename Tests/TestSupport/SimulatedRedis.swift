@@ -142,9 +142,6 @@ package final class SimulatedRedis {
     willServe(words)
     if ignoredCommands.contains(command) { return }
     if command == "SUBSCRIBE", errors[command] == nil, !isForbidden(words) { return subscribe(words, connection) }
-    if connection.transaction != nil, command != "EXEC" {
-      return answer(connection, queue(words, connection), isHeld: false)
-    }
     let (text, stores) = errors[command].map { ("-\($0)\r\n", false) } ?? perform(words, connection)
     if diesAfter.contains(command) { return connection.end() }
     answer(connection, text, isHeld: stores && holdsAnswers || heldCommands.contains(command))
@@ -170,42 +167,10 @@ package final class SimulatedRedis {
     case "PING":
       (connection.isRESP3 || connection.channels.isEmpty ? "+PONG\r\n" : "*2\r\n$4\r\npong\r\n$0\r\n\r\n", false)
     case "EVAL", "EVALSHA": run(words)
-    case "MULTI": (begin(connection), false)
-    case "EXEC": (execute(connection), true)
     case "PUBLISH": (":\(publish(words[2], on: words[1]))\r\n", words[1] == Self.channel)
     case "XADD": (xadd(words), true)
     default: (ask(words, isRESP3: connection.isRESP3), false)
     }
-  }
-
-  // MARK: Transactions
-
-  private func begin(_ connection: SimulatedConnection) -> String {
-    connection.transaction = []
-    return "+OK\r\n"
-  }
-
-  /// What cannot be done is known when it is queued, and nothing will be done.
-  private func queue(_ words: [String], _ connection: SimulatedConnection) -> String {
-    let command = words[0]
-    let refused = command == "XADD" ? refusal(words.last ?? "") : nil
-    let isForbidden = isForbidden(words) ? "NOPERM no permissions to access the channel" : nil
-    if let error = errors[command] ?? refused ?? isForbidden {
-      connection.isTransactionSpoilt = true
-      return "-\(error)\r\n"
-    }
-    connection.transaction?.append(words)
-    return "+QUEUED\r\n"
-  }
-
-  private func execute(_ connection: SimulatedConnection) -> String {
-    guard let commands = connection.transaction else { return "-ERR EXEC without MULTI\r\n" }
-    connection.transaction = nil
-    guard !connection.isTransactionSpoilt else {
-      connection.isTransactionSpoilt = false
-      return "-EXECABORT Transaction discarded because of previous errors.\r\n"
-    }
-    return Self.array(commands.map { perform($0, connection).0 })
   }
 
   private func hello(_ words: [String], _ connection: SimulatedConnection) -> String {
