@@ -109,6 +109,10 @@ package final class Daemon: SignalHandler, TimerHandler, TurnHandler {
     pump = try OutboxPump(
       loop, state: state, access: access, messageBytes: settings.maxMessageBytes, intake: intake,
       destination: destination, log: log)
+    if link == nil, intake.wasJoined, let count = pump?.drain.waitingCount, count > 0 {
+      let messages = count == 1 ? "1 waiting message stays" : "\(count) waiting messages stay"
+      log(.warning, "\(messages) on this machine, although Redis was used before: redis_url is \"local\"")
+    }
     turnToken = loop.atEndOfTurn(self)
     _ = loop.arm(after: Self.heartbeatInterval, self)
     setRedis(link == nil ? .off : .connecting)

@@ -141,7 +141,11 @@ final class Receiver: TimerHandler {
       examined.position, hasID: examined.key != nil, isKnown: examined.knowledge == .known, heldSince: heldSince,
       oldestKnown: heldSince == nil ? nil : intake.oldestKnown)
     {
-    case .take: take(payload, examined)
+    case .take:
+      if let place = follower.place, let before = examined.position?.previous {
+        nameStream(StreamPlace(epoch: place.epoch, number: place.number - 1, id: before))
+      }
+      take(payload, examined)
     case .takePlain: intake.take(payload, examined, now: now)
     case .pass: break
     case .past:

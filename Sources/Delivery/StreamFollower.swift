@@ -173,6 +173,7 @@ package struct StreamFollower: Sendable {
     guard position != nil || hasID else { return .takePlain }
     // What is held back came first: nothing overtakes it.
     if isLive, !wantsReading, let position, var place, place.isFollowed(by: position) {
+      place.epoch = position.epoch
       place.number = position.number
       place.id = position.id
       self.place = place

@@ -18,7 +18,10 @@ package struct StreamPlace: Equatable, BitwiseCopyable, Sendable {
 
   /// Whether a message that claims to stand at `position` is the very next one.
   func isFollowed(by position: BusPosition) -> Bool {
-    position.epoch == epoch && position.number == number &+ 1 && position.previous == id && position.id > id
+    guard position.previous == id, position.id > id else { return false }
+    // Where the stream was empty, and nothing was ever counted, the first one begins the epoch.
+    let isFirst = epoch == nil && id == .zero && number == 0 && position.number == 1
+    return isFirst || position.epoch == epoch && position.number == number &+ 1
   }
 }
 

@@ -125,6 +125,22 @@ struct CatchUpTests {
     #expect(try test.queue() == (0..<3).map { numbered($0) })
   }
 
+  @Test("the first message of a new bus is in the queue at once, and stays there where Redis then loses it")
+  func firstMessage() throws {
+    let test = try SimulatedDaemon()
+    try test.start()
+    test.redis.store(numbered(0))
+    try test.run()
+    #expect(try test.queue() == [numbered(0)])
+    test.kill()
+    test.redis.flush()
+    test.redis.meta["epoch"] = String(repeating: "b", count: 32)
+    test.redis.store(numbered(1))
+    try test.startAgain()
+    try test.run(for: .seconds(2))
+    #expect(try test.queue() == [numbered(0), "lost 1 reset", numbered(1)])
+  }
+
   @Test("another Redis is a first start; the same stream at another address is not")
   func anotherTarget() throws {
     let test = try SimulatedDaemon()
