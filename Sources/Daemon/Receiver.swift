@@ -336,10 +336,7 @@ final class Receiver: TimerHandler {
     if saidEntries > 0 { log(.notice, "caught up with the stream") }
     oversized.removeAll { $0.since < follower.readings }
     let hadDropped = held.hasDropped
-    held.settle { payload, since in
-      guard let examined = try? intake.examine(payload) else { return false }
-      return settle(payload, examined, heldSince: since)
-    }
+    settleHeld()
     if hadDropped { follower.wantReading() }
     owner.caughtUp()
   }
@@ -349,6 +346,10 @@ final class Receiver: TimerHandler {
     guard kind.reaction == .refuse else { return }
     owner.cannotRead(kind, text: text)
     // What was held back is all there is.
+    settleHeld()
+  }
+
+  private func settleHeld() {
     held.settle { payload, since in
       guard let examined = try? intake.examine(payload) else { return false }
       return settle(payload, examined, heldSince: since)

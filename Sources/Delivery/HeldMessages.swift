@@ -21,10 +21,6 @@ package struct HeldMessages: ~Copyable {
   /// - Parameter limit: how many bytes are held.
   package init(limit: Int = Limits.heldBytes) { self.limit = limit }
 
-  package var isEmpty: Bool { entries.isEmpty && !hasDropped }
-  package var count: Int { entries.count }
-  package var byteCount: Int { bytes.count }
-
   /// Holds a message back; where there is no room, it and all others are dropped: the stream has them.
   ///
   /// - Returns: how many were dropped.
