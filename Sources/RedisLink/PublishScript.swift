@@ -35,8 +35,8 @@ struct LuaScript: Sendable {
 /// says that nothing was stored. Behind it every call is a `pcall`. The number is written once for the batch: scripts run
 /// alone, and Redis keeps their writes together.
 ///
-/// A number is written with `%.0f`, since Lua writes 1e+14 otherwise, and stays below 2^53, up to where doubles know
-/// every whole number. Where the meta hash has none, or none that can be, it goes on behind the stream's last. Valid for
+/// A number is written with `%.0f`, since Lua writes 1e+14 otherwise. From 2^53 on doubles do not know every whole number:
+/// one that comes so far, which nobody can count to, begins again with the next batch. Where the meta hash has none, or none that can be, it goes on behind the stream's last. Valid for
 /// Redis 6.2 and later.
 enum PublishScript {
   static let plain = LuaScript(source.description)

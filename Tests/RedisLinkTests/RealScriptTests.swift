@@ -137,8 +137,6 @@ struct RealScriptTests {
     test.logs[0].refused = []
     let outcomes = try test.publish([object("a"), object("b")])
     #expect(outcomes.map(\.refusal) == [.permission, nil] && outcomes.last == .notTried)
-    try test.redis.command(["ACL", "SETUSER", "u", "+xadd", "-hset"])
-    test.logs[0].refused = []
     #expect(try test.fetch(.length) == "length 0")
   }
 
