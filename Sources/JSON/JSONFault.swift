@@ -19,6 +19,7 @@ package struct JSONFault: Error, Equatable, Sendable, CustomStringConvertible {
     case expectedColon
     case expectedComma
     case unclosedString
+    case unclosedComment
     case controlCharacter
     case invalidEscape
     case invalidUTF8
@@ -39,6 +40,7 @@ package struct JSONFault: Error, Equatable, Sendable, CustomStringConvertible {
       case .expectedColon: "a colon is expected after a member name"
       case .expectedComma: "a comma or the closing bracket is expected"
       case .unclosedString: "a string is not closed"
+      case .unclosedComment: "a comment is not closed"
       case .controlCharacter: "a control character in a string is not escaped"
       case .invalidEscape: "an escape in a string is not one that JSON knows"
       case .invalidUTF8: "a string is not valid UTF-8"
