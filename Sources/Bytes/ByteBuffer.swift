@@ -169,3 +169,10 @@ extension String {
     self = unsafe bytes.withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
   }
 }
+
+extension [UInt8] {
+  /// A copy of `bytes` that outlives them.
+  package init(copying bytes: borrowing Span<UInt8>) {
+    self = unsafe bytes.withUnsafeBufferPointer { unsafe Array($0) }
+  }
+}

@@ -75,6 +75,9 @@ package enum Limits {
   package static let agentNameBytes = 1...64
   /// A configuration file larger than this is refused.
   package static let settingsFileBytes = 1024 * 1024
+  /// The root of an HTTP service in the configuration; and a secret in a file of its own.
+  package static let urlBytes = 2048
+  package static let secretFileBytes = 16 * 1024
   /// A channel's name, in bytes.
   package static let channelNameBytes = 1...256
 

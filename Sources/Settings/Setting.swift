@@ -15,6 +15,11 @@ package struct Setting: Sendable {
     case maxMessageBytes
     case shareGroup
     case telegramGroupID
+    case telegramBotTokenFile
+    case telegramAccount
+    case telegramAPIRoot
+    case language
+    case wake
 
     /// The member's name in the configuration file.
     package var name: String {
@@ -31,6 +36,11 @@ package struct Setting: Sendable {
       case .maxMessageBytes: "max_message_bytes"
       case .shareGroup: "share_group"
       case .telegramGroupID: "telegram_group_id"
+      case .telegramBotTokenFile: "telegram_bot_token_file"
+      case .telegramAccount: "telegram_account"
+      case .telegramAPIRoot: "telegram_api_root"
+      case .language: "language"
+      case .wake: "wake"
       }
     }
 
@@ -48,7 +58,7 @@ package struct Setting: Sendable {
     }
 
     /// Something for each key, at its number.
-    typealias Table<Value> = InlineArray<12, Value>
+    typealias Table<Value> = InlineArray<17, Value>
   }
 
   package enum Kind: Sendable {
@@ -65,21 +75,35 @@ package struct Setting: Sendable {
     case path
     /// The Python version wrote either; empty and null count as not given.
     case textOrInteger
+    /// `http://` or `https://`, host and port, perhaps a path.
+    case url
+    case language
+    /// An object, which its reader checks.
+    case object
   }
 
   /// When a changed value takes effect.
   package enum Change: String, Sendable {
     /// When clawd is started again; a running one says so when it reads the file anew.
     case restart
+    /// When clawd reads its configuration again: at once when the file is replaced, else on SIGHUP.
+    case reload
     /// At once: each clawq reads it when it starts.
     case nextCommand = "read by each clawq"
-    /// Never: nothing uses it.
-    case never = "no effect"
   }
 
   package let key: Key
   /// The variable that wins over the file.
   package let environment: String?
+  /// What systemd may hand over instead, by the name of a file in `$CREDENTIALS_DIRECTORY` (systemd.exec(5),
+  /// LoadCredential=). It wins over the file, and the variable over it.
+  package var credential: String? {
+    switch key {
+    case .redisURL: "redis_url"
+    case .telegramBotTokenFile: "telegram_bot_token"
+    default: nil
+    }
+  }
   package let kind: Kind
   /// Whether the value is never shown.
   package let isSecret: Bool
@@ -98,7 +122,11 @@ package struct Setting: Sendable {
     case .queueBytes: String(Limits.defaultQueueBytes)
     case .maxMessageBytes: String(Limits.defaultMessageBytes)
     case .shareGroup: "false"
-    case .redisURL, .redisCAFile, .redisCertFile, .redisKeyFile, .localAgentName, .telegramGroupID: nil
+    case .telegramAPIRoot: Self.defaultAPIRoot
+    case .language: Language.auto.rawValue
+    case .redisURL, .redisCAFile, .redisCertFile, .redisKeyFile, .localAgentName, .telegramGroupID,
+      .telegramBotTokenFile, .telegramAccount, .wake:
+      nil
     }
   }
 
@@ -116,6 +144,9 @@ package struct Setting: Sendable {
       "\"end\", \"all\" or a whole number from \(range.lowerBound) to \(range.upperBound)"
     case .path: "an absolute path, or one that begins with ~/"
     case .textOrInteger: "a string or a whole number"
+    case .url: "a URL that begins with https:// or http://, without user, query and fragment"
+    case .language: "\"auto\", \"en\" or \"zh\""
+    case .object: "an object"
     }
   }
 
@@ -175,8 +206,28 @@ package struct Setting: Sendable {
         help: "whether the folder's group takes part")
     case .telegramGroupID:
       Setting(
-        key: key, environment: "TELEGRAM_GROUP_ID", kind: .textOrInteger, isSecret: false,
-        change: .never, help: "the Telegram group; used by a later version, accepted")
+        key: key, environment: "TELEGRAM_GROUP_ID", kind: .textOrInteger, isSecret: false, change: .reload,
+        help: "the Telegram group, else the only one in OpenClaw's configuration")
+    case .telegramBotTokenFile:
+      Setting(
+        key: key, environment: nil, kind: .path, isSecret: false, change: .reload,
+        help: "a file with the bot's token and nothing else, instead of the one in OpenClaw's configuration")
+    case .telegramAccount:
+      Setting(
+        key: key, environment: nil, kind: .text(bytes: Limits.channelNameBytes), isSecret: false, change: .reload,
+        help: "which Telegram account of OpenClaw's configuration to use, instead of its default one")
+    case .telegramAPIRoot:
+      Setting(
+        key: key, environment: nil, kind: .url, isSecret: false, change: .reload,
+        help: "where the Bot API answers")
+    case .language:
+      Setting(
+        key: key, environment: nil, kind: .language, isSecret: false, change: .reload,
+        help: "what notices in Telegram are written in; auto goes by the locale")
+    case .wake:
+      Setting(
+        key: key, environment: nil, kind: .object, isSecret: false, change: .reload,
+        help: "which agents are woken when messages for them come, and how")
     }
   }
 
@@ -184,11 +235,14 @@ package struct Setting: Sendable {
   package static let all = Key.allCases.map(of)
 
   package static let defaultChannel = "openclaw-chat"
+  package static let defaultAPIRoot = "https://api.telegram.org"
 }
 
 /// Where a value comes from, each winning over those before it.
 package enum SettingSource: Equatable, Sendable, CustomStringConvertible {
   case file(String)
+  /// A file that systemd handed over; its path.
+  case credential(String)
   case environment(String)
   case flag
 
@@ -196,6 +250,7 @@ package enum SettingSource: Equatable, Sendable, CustomStringConvertible {
   package var description: String {
     switch self {
     case .file(let path): "in \(path)"
+    case .credential(let path): "in the credential \(path)"
     case .environment(let name): "in the variable \(name)"
     case .flag: "on the command line"
     }

@@ -10,7 +10,9 @@ enum GivenValue: Equatable {
   case integer(Int64)
   case boolean(Bool)
   case null
-  /// A number that is not whole or not in Int64, an array, an object.
+  /// An object, as JSON.
+  case object([UInt8])
+  /// A number that is not whole or not in Int64, an array.
   case other
 }
 
@@ -25,7 +27,7 @@ extension Settings {
     switch setting.key {
     case .redisURL:
       redis = try Self.redis(value, source: source, expected: setting.allowed)
-    case .redisCAFile, .redisCertFile, .redisKeyFile:
+    case .redisCAFile, .redisCertFile, .redisKeyFile, .telegramBotTokenFile:
       guard let text = value.asText, let path = Self.path(text, home: home) else { throw fault }
       keep(path, setting.key)
     case .channel:
@@ -53,6 +55,19 @@ extension Settings {
       if value == .null || value == .text("") { return }
       guard let text = value.asText ?? value.asInteger.map(String.init) else { throw fault }
       telegramGroupID = text
+    case .telegramAccount:
+      guard let text = value.asText, setting.allows(text) else { throw fault }
+      telegramAccount = text
+    case .telegramAPIRoot:
+      guard let text = value.asText, let root = Self.root(text) else { throw fault }
+      telegramAPIRoot = root
+    case .language:
+      guard let chosen = value.asText.flatMap(Language.init(rawValue:)) else { throw fault }
+      language = chosen
+    case .wake:
+      if value == .null { return }
+      guard case .object(let json) = value else { throw fault }
+      wake = json
     }
   }
 
@@ -60,8 +75,19 @@ extension Settings {
     switch key {
     case .redisCAFile: redisCAFile = path
     case .redisCertFile: redisCertFile = path
-    default: redisKeyFile = path
+    case .redisKeyFile: redisKeyFile = path
+    default: telegramBotTokenFile = path
     }
+  }
+
+  /// The root of an HTTP service, without a slash at its end; nil where the text is none. The host is whoever dials'.
+  private static func root(_ text: String) -> String? {
+    guard text.hasPrefix("https://") || text.hasPrefix("http://"), text.utf8.count <= Limits.urlBytes,
+      text.utf8.allSatisfy({ (0x21...0x7E).contains($0) && !"@?#\\".utf8.contains($0) })
+    else { return nil }
+    var root = text
+    while root.utf8.last == UInt8(ascii: "/") { root.removeLast() }
+    return root.utf8.count > "https://".utf8.count ? root : nil
   }
 
   /// An absolute path, from one or from `~/` and the rest; nil where it is neither. Not relative to anything: clawd's

@@ -36,7 +36,18 @@ package struct Settings: Sendable {
   package var shareGroup = false
   /// As it was given, a number written out; nil also where it was empty or null.
   package var telegramGroupID: String?
+  /// An absolute path; nil: the token is OpenClaw's.
+  package var telegramBotTokenFile: String?
+  /// The account's name in OpenClaw's configuration; nil: its default one.
+  package var telegramAccount: String?
+  /// Without a slash at its end; nil: OpenClaw's, else `Setting.defaultAPIRoot`.
+  package var telegramAPIRoot: String?
+  package var language = Language.auto
+  /// The JSON of an object, which `Wake` reads; nil: nobody is woken.
+  package var wake: [UInt8]?
 
+  /// Where each value comes from; nil for one that is its default.
+  private var sources: Setting.Key.Table<SettingSource?> = .init(repeating: nil)
   /// The configuration file that was read; nil where there is none.
   package var file: String?
   /// What a person should know, a line each; nothing in them is secret.
@@ -64,15 +75,9 @@ package struct Settings: Sendable {
     var number = 0
     while let key = Setting.Key(rawValue: number) {
       let setting = Setting.of(key)
-      if let text = flags[key] {
-        try settings.take(.typed(text), for: setting, from: .flag, home: home)
-      } else if let name = setting.environment, let bytes = environment.bytes(name) {
-        guard UnicodeText.firstInvalid(bytes.span) == nil else {
-          throw .invalid(key, .environment(name), expected: "valid UTF-8")
-        }
-        try settings.take(.typed(String(repairing: bytes.span)), for: setting, from: .environment(name), home: home)
-      } else if let value = file.value(key) {
-        try settings.take(value, for: setting, from: .file(file.path), home: home)
+      if let (value, source) = try find(setting, flags, environment, file) {
+        try settings.take(value, for: setting, from: source, home: home)
+        settings.sources[number] = source
       }
       number += 1
     }
@@ -80,6 +85,26 @@ package struct Settings: Sendable {
     settings.warnOfIdleFiles()
     return settings
   }
+
+  /// The value given for a setting that wins over the others; nil where none is given.
+  private static func find(
+    _ setting: Setting, _ flags: [Setting.Key: String], _ environment: Environment, _ file: borrowing SettingsFile
+  ) throws(SettingsFault) -> (GivenValue, SettingSource)? {
+    if let text = flags[setting.key] { return (.typed(text), .flag) }
+    if let name = setting.environment, let bytes = environment.bytes(name) {
+      guard UnicodeText.firstInvalid(bytes.span) == nil else {
+        throw .invalid(setting.key, .environment(name), expected: "valid UTF-8")
+      }
+      return (.typed(String(repairing: bytes.span)), .environment(name))
+    }
+    if let name = setting.credential, let found = try SettingsCredential.find(name, for: setting, environment) {
+      return found
+    }
+    return file.value(setting.key).map { ($0, .file(file.path)) }
+  }
+
+  /// Where the value of `key` comes from; nil where it is the default.
+  package func source(of key: Setting.Key) -> SettingSource? { sources[key.rawValue] }
 
   /// Whether a value is not the same in `other`; for what a reload has to say.
   package func differs(from other: Settings, in key: Setting.Key) -> Bool {
@@ -96,6 +121,11 @@ package struct Settings: Sendable {
     case .maxMessageBytes: maxMessageBytes != other.maxMessageBytes
     case .shareGroup: shareGroup != other.shareGroup
     case .telegramGroupID: telegramGroupID != other.telegramGroupID
+    case .telegramBotTokenFile: telegramBotTokenFile != other.telegramBotTokenFile
+    case .telegramAccount: telegramAccount != other.telegramAccount
+    case .telegramAPIRoot: telegramAPIRoot != other.telegramAPIRoot
+    case .language: language != other.language
+    case .wake: wake != other.wake
     }
   }
 

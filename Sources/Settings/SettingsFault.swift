@@ -73,11 +73,6 @@ package enum SettingsFault: Error, Equatable {
         column += 1
       }
     }
-    var reason = fault.reason.text
-    if fault.offset < bytes.count, bytes[fault.offset] == UInt8(ascii: "/") || bytes[fault.offset] == UInt8(ascii: "#")
-    {
-      reason += " (comments are not accepted)"
-    }
-    self = .malformed(path: path, line: line, column: column, reason: reason)
+    self = .malformed(path: path, line: line, column: column, reason: fault.reason.text)
   }
 }

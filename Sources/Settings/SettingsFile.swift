@@ -59,17 +59,14 @@ struct SettingsFile: ~Copyable {
     var values: Setting.Key.Table<JSONValue?> = .init(repeating: nil)
     var warnings: [String] = []
     do throws(JSONFault) {
-      var members = try JSONObjectScanner(content.readable)
-      while let member = try members.next() {
-        let name = JSONString.decode(content.readable.extracting(member.name))
-        guard let key = Setting.Key(name: name) else {
-          warnings.append(Self.unknown(name, path))
-          continue
-        }
-        if values[key.rawValue] != nil {
-          warnings.append("\(path): \(name) is given more than once; the last counts")
-        }
-        values[key.rawValue] = member.value
+      do throws(JSONFault) {
+        // What a program wrote is plain JSON: the quick way for the commands that start often.
+        try Self.scan(content.readable, path, &values, &warnings)
+      } catch {
+        content = try Self.normalized(content.readable)
+        values = .init(repeating: nil)
+        warnings = []
+        try Self.scan(content.readable, path, &values, &warnings)
       }
     } catch {
       throw SettingsFault(error, in: content.readable, path: path)
@@ -79,6 +76,31 @@ struct SettingsFile: ~Copyable {
     self.values = values
     self.warnings = warnings
     warnIfExposed(mode: mode)
+  }
+
+  /// JSON5 as JSON.
+  private static func normalized(_ bytes: borrowing Span<UInt8>) throws(JSONFault) -> ByteBuffer {
+    var json = ByteBuffer(capacity: max(bytes.count, 1))
+    try JSON5.normalize(bytes, into: &json)
+    return json
+  }
+
+  private static func scan(
+    _ bytes: borrowing Span<UInt8>, _ path: String, _ values: inout Setting.Key.Table<JSONValue?>,
+    _ warnings: inout [String]
+  ) throws(JSONFault) {
+    var members = try JSONObjectScanner(copy bytes)
+    while let member = try members.next() {
+      let name = JSONString.decode(bytes.extracting(member.name))
+      guard let key = Setting.Key(name: name) else {
+        warnings.append(unknown(name, path))
+        continue
+      }
+      if values[key.rawValue] != nil {
+        warnings.append("\(path): \(name) is given more than once; the last counts")
+      }
+      values[key.rawValue] = member.value
+    }
   }
 
   private static func unknown(_ name: String, _ path: String) -> String {
@@ -112,7 +134,8 @@ extension GivenValue {
       case .true: .boolean(true)
       case .false: .boolean(false)
       case .null: .null
-      case .object, .array: .other
+      case .object: .object(Array(copying: content))
+      case .array: .other
       }
   }
 }
