@@ -86,10 +86,10 @@ package struct Setting: Sendable {
   package enum Change: String, Sendable {
     /// When clawd is started again; a running one says so when it reads the file anew.
     case restart
-    /// When clawd reads its configuration again: at once when the file is replaced, else on SIGHUP.
-    case reload
     /// At once: each clawq reads it when it starts.
     case nextCommand = "read by each clawq"
+    /// Never: nothing uses it yet. Whoever sets it is told.
+    case never = "no effect in this version"
   }
 
   package let key: Key
@@ -206,27 +206,27 @@ package struct Setting: Sendable {
         help: "whether the folder's group takes part")
     case .telegramGroupID:
       Setting(
-        key: key, environment: "TELEGRAM_GROUP_ID", kind: .textOrInteger, isSecret: false, change: .reload,
+        key: key, environment: "TELEGRAM_GROUP_ID", kind: .textOrInteger, isSecret: false, change: .never,
         help: "the Telegram group, else the only one in OpenClaw's configuration")
     case .telegramBotTokenFile:
       Setting(
-        key: key, environment: nil, kind: .path, isSecret: false, change: .reload,
+        key: key, environment: nil, kind: .path, isSecret: false, change: .never,
         help: "a file with the bot's token and nothing else, instead of the one in OpenClaw's configuration")
     case .telegramAccount:
       Setting(
-        key: key, environment: nil, kind: .text(bytes: Limits.channelNameBytes), isSecret: false, change: .reload,
+        key: key, environment: nil, kind: .text(bytes: Limits.channelNameBytes), isSecret: false, change: .never,
         help: "which Telegram account of OpenClaw's configuration to use, instead of its default one")
     case .telegramAPIRoot:
       Setting(
-        key: key, environment: nil, kind: .url, isSecret: false, change: .reload,
+        key: key, environment: nil, kind: .url, isSecret: false, change: .never,
         help: "where the Bot API answers")
     case .language:
       Setting(
-        key: key, environment: nil, kind: .language, isSecret: false, change: .reload,
+        key: key, environment: nil, kind: .language, isSecret: false, change: .never,
         help: "what notices in Telegram are written in; auto goes by the locale")
     case .wake:
       Setting(
-        key: key, environment: nil, kind: .object, isSecret: false, change: .reload,
+        key: key, environment: nil, kind: .object, isSecret: false, change: .never,
         help: "which agents are woken when messages for them come, and how")
     }
   }

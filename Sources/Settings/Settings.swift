@@ -78,6 +78,10 @@ package struct Settings: Sendable {
       if let (value, source) = try find(setting, flags, environment, file) {
         try settings.take(value, for: setting, from: source, home: home)
         settings.sources[number] = source
+        // The Python version wrote a group into every file.
+        if setting.change == .never, key != .telegramGroupID {
+          settings.warnings.append("\(setting.name) \(source) has no effect in this version")
+        }
       }
       number += 1
     }
