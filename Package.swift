@@ -93,10 +93,13 @@ let package = Package(
       [
         "Delivery", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "Settings", "System", "Bytes",
       ]),
+    library(
+      "Setup", ["RedisLink", "Network", "EventLoop", "JSON", "Terminal", "Settings", "System", "Bytes"]),
     program(
       "clawd",
       [
-        "Daemon", "Delivery", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "JSON", "Terminal",
+        "Setup", "Daemon", "Delivery", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "JSON",
+        "Terminal",
         "Settings",
         "System", "Bytes", "CStartup",
       ],
@@ -128,6 +131,7 @@ let package = Package(
     tests(
       "DaemonTests",
       ["Daemon", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "Settings", "System", "Bytes"]),
+    tests("SetupTests", ["Setup", "JSON", "Settings", "System", "Bytes"]),
     tests("ProjectTests", []),
   ]
 )

@@ -1,5 +1,5 @@
 internal import Bytes
-internal import JSON
+package import JSON
 
 /// Why the configuration cannot be used; the programs end with 78. No text of it holds a secret value.
 package enum SettingsFault: Error, Equatable {
@@ -62,7 +62,7 @@ package enum SettingsFault: Error, Equatable {
   /// - Parameters:
   ///   - bytes: the file.
   ///   - fault: what the scanner says of them.
-  init(_ fault: JSONFault, in bytes: borrowing Span<UInt8>, path: String) {
+  package init(_ fault: JSONFault, in bytes: borrowing Span<UInt8>, path: String) {
     var line = 1
     var column = 1
     for index in 0..<min(fault.offset, bytes.count) {

@@ -17,16 +17,20 @@ struct SettingsFile: ~Copyable {
   /// An empty one, without a path, only where the last does not exist. A file that was named, and one that is there but
   /// cannot be read, is a fault: nobody is to find himself on a local bus because of a slip.
   static func read(configFlag: String?, environment: Environment) throws(SettingsFault) -> SettingsFile {
-    if let named = configFlag ?? environment.text("OPENCLAW_BUS_CONFIG") {
-      guard let file = try open(named) else { throw .missing(path: named) }
-      return file
-    }
-    guard let home = environment.text("HOME"), home.hasPrefix("/") else { throw .notLocated }
-    let path = home + "/.openclaw-bus-config.json"
+    let (path, isNamed) = try locate(configFlag: configFlag, environment: environment)
     if let file = try open(path) { return file }
     // A link to nowhere was put there by someone who has a configuration.
-    guard !Folder.isSymbolicLink(path) else { throw .missing(path: path) }
+    guard !isNamed, !Folder.isSymbolicLink(path) else { throw .missing(path: path) }
     return SettingsFile()
+  }
+
+  /// Where the file is, and whether somebody has named it.
+  static func locate(
+    configFlag: String?, environment: Environment
+  ) throws(SettingsFault) -> (path: String, isNamed: Bool) {
+    if let named = configFlag ?? environment.text("OPENCLAW_BUS_CONFIG") { return (named, true) }
+    guard let home = environment.text("HOME"), home.hasPrefix("/") else { throw .notLocated }
+    return (home + "/.openclaw-bus-config.json", false)
   }
 
   private init() {

@@ -144,3 +144,10 @@ package struct Folder: ~Copyable {
   /// Makes renames and links inside durable.
   package func sync() throws(SystemError) { try descriptor.sync() }
 }
+
+/// The path without links, dots and doubled slashes (realpath(3)); nil where it does not exist.
+package func realPath(_ path: String) -> String? {
+  guard let found = unsafe realpath(path, nil) else { return nil }
+  defer { unsafe free(found) }
+  return unsafe String(cString: found)
+}

@@ -8,6 +8,7 @@ import Outbox
 import RedisLink
 import Ring
 import Settings
+import Setup
 import System
 import Terminal
 

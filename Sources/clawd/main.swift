@@ -1,4 +1,5 @@
 import Settings
+import Setup
 import Terminal
 
 let program = Program(
@@ -18,8 +19,40 @@ let program = Program(
       settings: Setting.all,
       exitCodes: [
         .success, .usage, .badData, .unavailable, .inputOutput, .tryLater, .permission, .configuration,
-      ])
+      ]),
+    Command(
+      "init", "take the Redis URL, try it, and store it",
+      options: [InitOption.unchecked],
+      details: [
+        "At a terminal it asks; else it reads standard input, and where nothing stands there takes the URL that it finds "
+          + "in $UPSTASH_REDIS_URL or in the service of the Python version. Quotes, blanks and the whole redis-cli line of a "
+          + "provider are understood, and the URL is never shown.",
+        "It is stored in the configuration file (0600), with all else in it kept, and only after Redis has answered.",
+      ],
+      examples: [
+        Example("clawd init", "asks for the URL"),
+        Example("printf '%s' \"$URL\" | clawd init", "in a script"),
+        Example("echo local | clawd init", "to work without Redis, and mean it"),
+      ],
+      exitCodes: [.success, .usage, .badData, .unavailable, .inputOutput, .permission, .configuration]),
+    Command(
+      "config", "show every setting in force, where it comes from, and how Redis is",
+      options: [ConfigOption.json],
+      details: [
+        "Secrets are shown as ***. It ends with 0 also where Redis does not answer: that is what it says then."
+      ],
+      examples: [
+        Example("clawd config", "what clawd would run with, started from here"),
+        Example("clawd config --json", "for programs"),
+      ],
+      exitCodes: [.success, .usage, .inputOutput, .configuration]),
   ],
   defaultCommand: "run")
 
-program.main { (arguments, notes) throws(Failure) in try run(arguments, notes) }
+program.main { (arguments, notes) throws(Failure) in
+  switch arguments.command {
+  case "init": try initialise(arguments, notes)
+  case "config": try showConfiguration(arguments, notes)
+  default: try run(arguments, notes)
+  }
+}

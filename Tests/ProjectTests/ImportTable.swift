@@ -31,9 +31,12 @@ let importTable: [TargetRule] = [
       "Delivery", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "Settings", "System", "Bytes",
     ]),
   TargetRule(
+    "Setup", ["RedisLink", "Network", "EventLoop", "JSON", "Terminal", "Settings", "System", "Bytes"], ["Glibc"]),
+  TargetRule(
     "clawd",
     [
-      "Daemon", "Delivery", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "JSON", "Terminal",
+      "Setup", "Daemon", "Delivery", "RedisLink", "Network", "EventLoop", "Outbox", "Ring", "Message", "JSON",
+      "Terminal",
       "Settings",
       "System", "Bytes", "CStartup",
     ]),

@@ -1,10 +1,10 @@
-import Network
-import RedisLink
-import Settings
-import Terminal
+package import Network
+package import RedisLink
+package import Settings
+package import Terminal
 
 /// Where the settings say that Redis is; nil for the local bus.
-func redisTarget(_ settings: Settings) throws(Failure) -> RedisTarget? {
+package func redisTarget(_ settings: Settings) throws(Failure) -> RedisTarget? {
   guard case .server(let url) = settings.redis else { return nil }
   let endpoint: Endpoint
   switch url.endpoint {
@@ -21,20 +21,20 @@ func redisTarget(_ settings: Settings) throws(Failure) -> RedisTarget? {
 
 /// How the bytes travel to Redis: plainly, or by TLS, whose files are read at the start, so that one that cannot be used is
 /// said there, and again when the configuration is.
-final class RedisTransports {
+package final class RedisTransports {
   private let settings: Settings
   private var factory: TransportFactory = SocketTransport.make
 
-  init(_ settings: Settings) throws(Failure) {
+  package init(_ settings: Settings) throws(Failure) {
     self.settings = settings
     try reload()
   }
 
   /// Begins to connect to an address.
-  func make(_ address: SocketAddress) throws(TransportFault) -> any Transport { try factory(address) }
+  package func make(_ address: SocketAddress) throws(TransportFault) -> any Transport { try factory(address) }
 
   /// Reads the files again, for the connections to come; where one cannot be used, what was read before stays in force.
-  func reload() throws(Failure) {
+  package func reload() throws(Failure) {
     guard case .server(let url) = settings.redis, url.tls, case .network(let host, _) = url.endpoint else { return }
     let configuration = TLSConfiguration(
       settingPrefix: "redis", authorityFile: settings.redisCAFile, certificateFile: settings.redisCertFile,
