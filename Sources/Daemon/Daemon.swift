@@ -19,17 +19,24 @@ package struct DaemonSystem {
   package var random: () -> UInt64
   /// A checksum of server, database and channel: tells one Redis from another; 0 for the local bus.
   package var target: UInt64
+  /// Tells the service manager how the daemon is.
+  package var notify: (ServiceState) -> Void
+  /// Within how many nanoseconds the service manager wants to hear that the loop turns; nil: it does not ask.
+  package var watchdog: UInt64?
 
   package init(
     makeLink: @escaping (any RedisLinkHandler) -> RedisLink?,
     loadSettings: @escaping () throws(ReloadFault) -> Settings,
-    filesAreInPlace: @escaping () -> Bool, random: @escaping () -> UInt64, target: UInt64
+    filesAreInPlace: @escaping () -> Bool, random: @escaping () -> UInt64, target: UInt64,
+    notify: @escaping (ServiceState) -> Void = { _ in }, watchdog: UInt64? = nil
   ) {
     self.makeLink = makeLink
     self.loadSettings = loadSettings
     self.filesAreInPlace = filesAreInPlace
     self.random = random
     self.target = target
+    self.notify = notify
+    self.watchdog = watchdog
   }
 }
 
@@ -44,15 +51,16 @@ package struct ReloadFault: Error {
 ///     outbox ─▶ OutboxPump ─▶ RedisLink ═▶ Redis ═▶ RedisLink ─▶ Receiver ─▶ Intake ─▶ queue.ring
 ///                    └──────── with no Redis URL ──────────────────────────────▶┘
 package final class Daemon: SignalHandler, TimerHandler, TurnHandler {
-  /// The one timer of an idle daemon, in nanoseconds: it feeds the heartbeat.
+  /// The one timer of an idle daemon, in nanoseconds: it feeds the heartbeat and the service manager's watchdog. Shorter
+  /// where that wants to hear of us more often.
   package static let heartbeatInterval = UInt64.seconds(30)
   /// How long to wait for Redis's answers when asked to stop, in nanoseconds.
   private static let answersDeadline = UInt64.seconds(2)
   /// How often a busy daemon looks whether its files are still in place, in nanoseconds; an idle one does at each
   /// heartbeat.
   private static let filesCheckInterval = UInt64.seconds(1)
-  /// The outbox is tidied every so many heartbeats: hourly.
-  private static let heartbeatsPerTidying = 120
+  /// How often the outbox is tidied, in nanoseconds.
+  private static let tidyingInterval = UInt64.seconds(3600)
 
   let loop: EventLoop
   let log: DaemonLog
@@ -65,7 +73,8 @@ package final class Daemon: SignalHandler, TimerHandler, TurnHandler {
   var keeper: StreamKeeper?
   var status: DaemonStatus
   private var publishedStatus: DaemonStatus?
-  private var heartbeats = 0
+  private var tidiedAt: Instant
+  private let heartbeatInterval: UInt64
   private var filesCheckedAt: Instant
   private var turnToken: TurnToken?
   var outage = Outage()
@@ -91,6 +100,9 @@ package final class Daemon: SignalHandler, TimerHandler, TurnHandler {
     self.log = log
     self.system = system
     filesCheckedAt = loop.now
+    tidiedAt = loop.now
+    // Half of what the watchdog allows, as sd_watchdog_enabled(3) recommends.
+    heartbeatInterval = min(Self.heartbeatInterval, max((system.watchdog ?? .max) / 2, .milliseconds(1)))
     let now = loop.wallClock / 1000
     status = DaemonStatus(pid: pid, version: ProgramVersion.packed, startedAt: now, heartbeatAt: now)
   }
@@ -114,12 +126,14 @@ package final class Daemon: SignalHandler, TimerHandler, TurnHandler {
       log(.warning, "\(messages) on this machine, although Redis was used before: redis_url is \"local\"")
     }
     turnToken = loop.atEndOfTurn(self)
-    _ = loop.arm(after: Self.heartbeatInterval, self)
+    _ = loop.arm(after: heartbeatInterval, self)
     setRedis(link == nil ? .off : .connecting)
     link?.start()
     // What waits in the outbox of a local bus needs no event to be sent.
     pump?.pump()
     turnEnded()
+    // Not when Redis answers: what is sent is taken from now on, and what is there can be read.
+    system.notify(.ready)
   }
 
   /// The last words: connections closed, the status page says so.
@@ -154,10 +168,13 @@ package final class Daemon: SignalHandler, TimerHandler, TurnHandler {
       return loop.stop()
     }
     guard hasItsFiles() else { return }
-    _ = loop.arm(after: Self.heartbeatInterval, self)
-    heartbeats += 1
+    _ = loop.arm(after: heartbeatInterval, self)
+    // From the loop alone: one that hangs is started anew.
+    system.notify(.alive)
     intake.speakOfLosses()
-    pump?.keepUp(hourly: heartbeats % Self.heartbeatsPerTidying == 0)
+    let isDue = loop.now >= tidiedAt + Self.tidyingInterval
+    if isDue { tidiedAt = loop.now }
+    pump?.keepUp(hourly: isDue)
     publishStatus()
   }
 
@@ -186,6 +203,7 @@ package final class Daemon: SignalHandler, TimerHandler, TurnHandler {
   private func stop() {
     guard !isStopping else { return loop.stop() }
     log(.notice, "stopping")
+    system.notify(.stopping)
     isStopping = true
     pump?.stopHandingOut()
     if pump?.isIdle != false { return loop.stop() }
@@ -218,6 +236,7 @@ package final class Daemon: SignalHandler, TimerHandler, TurnHandler {
     } else if status.redis != .ready {
       status.redisSince = now
     }
+    if status.redis != state || publishedStatus == nil { system.notify(.status("Redis: \(state.name)")) }
     status.redis = state
     if !error.isEmpty { status.redisError = error }
     // What a person looks for is worth a store at once; the counters go with the next heartbeat.
@@ -227,6 +246,8 @@ package final class Daemon: SignalHandler, TimerHandler, TurnHandler {
   // MARK: - Reloading
 
   private func reload() {
+    system.notify(.reloading)
+    defer { system.notify(.ready) }
     let fresh: Settings
     do { fresh = try system.loadSettings() } catch {
       log(.error, "the configuration cannot be used, and the one before stays in force: \(error.why)")

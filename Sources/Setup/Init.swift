@@ -167,7 +167,7 @@ private struct Initialisation {
       throw Failure(SettingsFault(error, in: file.span, path: path))
     }
     do throws(SystemError) {
-      try SecretFile.replace(path, with: edited.text, keeping: edited.keepsText ? nil : ".before-init")
+      try WholeFile.replace(path, with: edited.text, keeping: edited.keepsText ? nil : ".before-init")
     } catch {
       throw Failure("cannot write the configuration", error)
     }

@@ -30,12 +30,8 @@ package struct OldSubscriber: Equatable, Sendable {
     folders.append((systemFolder, false))
     for (folder, isOfUser) in folders {
       let path = folder + "/" + unit
-      var text = ByteBuffer(capacity: 2048)
-      guard let file = try? FileDescriptor(opening: path, [.readOnly, .nonBlocking]),
-        (try? file.status().isRegular) == true,
-        (try? file.readWhole(limit: Limits.settingsFileBytes, into: &text)) == true
-      else { continue }
-      return OldSubscriber(path: path, isOfUser: isOfUser, url: url(in: String(repairing: text.readable)))
+      guard let text = (try? WholeFile.content(path, limit: Limits.settingsFileBytes)) ?? nil else { continue }
+      return OldSubscriber(path: path, isOfUser: isOfUser, url: url(in: String(repairing: text.span)))
     }
     return nil
   }

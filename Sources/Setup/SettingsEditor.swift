@@ -1,7 +1,5 @@
 internal import Bytes
-internal import Glibc
 package import JSON
-package import System
 
 /// Changes one value in a configuration file and keeps all the rest of it.
 package enum SettingsEditor {
@@ -61,41 +59,5 @@ package enum SettingsEditor {
       text.append("\n}\n")
     }
     return Array(copying: text.readable)
-  }
-}
-
-/// A file of secrets on disk.
-package enum SecretFile {
-  /// Puts `text` in the place of the file at `path` (0600): written beside it, made durable, then renamed, so that there
-  /// is always a whole one. A link is followed: who keeps his configuration elsewhere keeps it there.
-  ///
-  /// - Parameter keeping: a second name for what stood there before; nil where it may go.
-  package static func replace(_ path: String, with text: [UInt8], keeping backup: String? = nil) throws(SystemError) {
-    let target = realPath(path) ?? path
-    guard let slash = target.utf8.lastIndex(of: UInt8(ascii: "/")) else {
-      throw SystemError(code: EINVAL, call: "open", subject: path)
-    }
-    let parent = slash == target.startIndex ? "/" : String(target[..<slash])
-    let name = String(target[target.index(after: slash)...])
-    // Through the dot, because the folder itself may be a link.
-    let folder = try Folder(parent + "/.")
-    let draft = ".\(name).\(processID()).new"
-    _ = try folder.remove(draft)
-    do throws(SystemError) {
-      let file = try folder.open(draft, [.writeOnly, .createNew], permissions: 0o600)
-      try file.setPermissions(0o600, target)
-      try file.writeAll(text.span)
-      try file.sync()
-      try file.close()
-      if let backup {
-        _ = try folder.remove(name + backup)
-        _ = try folder.link(name, to: name + backup)
-      }
-      try folder.rename(draft, to: name)
-    } catch {
-      _ = try? folder.remove(draft)
-      throw error
-    }
-    try folder.sync()
   }
 }

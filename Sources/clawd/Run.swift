@@ -56,6 +56,7 @@ func run(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> Exit
   }
 
   let random = { (try? systemRandom()) ?? 0 }
+  let manager = ServiceManager(.process, pid: processID())
   let system = DaemonSystem(
     makeLink: { handler in
       target.map {
@@ -76,7 +77,7 @@ func run(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> Exit
       guard let folder = try? Folder(path), let found = try? StateFiles(folder) else { return false }
       return found == files
     },
-    random: random, target: target?.checksum ?? 0)
+    random: random, target: target?.checksum ?? 0, notify: manager.notify, watchdog: manager.watchdog)
   let daemon = Daemon(loop, settings, intake: intake, pid: processID(), log: log, system: system)
   log(
     .notice, "clawd \(ProgramVersion.text) on \(state.path), \(target.map { "Redis at \($0.endpoint)" } ?? "local bus")"

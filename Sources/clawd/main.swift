@@ -46,6 +46,18 @@ let program = Program(
         Example("clawd config --json", "for programs"),
       ],
       exitCodes: [.success, .usage, .inputOutput, .configuration]),
+    Command(
+      "skill", "install: tell OpenClaw's agents how to use the bus", operands: "install", operandCount: 1...1,
+      options: [SkillOption.workspace, SkillOption.force],
+      details: [
+        "Writes skills/openclaw-bus/SKILL.md into OpenClaw's folder ($OPENCLAW_STATE_DIR, else ~/.openclaw), or into an "
+          + "agent's workspace. Where the gateway would not find clawq and clawsend, their whole paths stand in it."
+      ],
+      examples: [
+        Example("clawd skill install", "for all agents"),
+        Example("clawd skill install --workspace ~/.openclaw/workspace", "for the agent of that workspace"),
+      ],
+      exitCodes: [.success, .usage, .badData, .noQueue, .inputOutput, .permission, .configuration]),
   ],
   defaultCommand: "run")
 
@@ -53,6 +65,7 @@ program.main { (arguments, notes) throws(Failure) in
   switch arguments.command {
   case "init": try initialise(arguments, notes)
   case "config": try showConfiguration(arguments, notes)
+  case "skill": try installSkill(arguments, notes)
   default: try run(arguments, notes)
   }
 }

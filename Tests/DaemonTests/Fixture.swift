@@ -72,6 +72,8 @@ struct Choice {
   var streamMaxLength = 10_000
   /// Tells one Redis from another.
   var target: UInt64 = 1
+  /// What the service manager asks for.
+  var watchdog: UInt64?
 }
 
 /// A daemon on a simulated world, with a real state folder.
@@ -88,8 +90,13 @@ final class SimulatedDaemon {
   var configuration: Settings?
   /// Whether queue and lock are still under their names.
   var filesAreInPlace = true
+  /// What the service manager was told.
+  var notified: [ServiceState] { box.notified }
 
-  private final class Box { weak var owner: SimulatedDaemon? }
+  private final class Box {
+    var notified: [ServiceState] = []
+    weak var owner: SimulatedDaemon?
+  }
   private let box = Box()
   private let logFile: DaemonLog
 
@@ -136,7 +143,7 @@ final class SimulatedDaemon {
           return settings
         },
         filesAreInPlace: { box.owner?.filesAreInPlace ?? true }, random: { .max / 2 },
-        target: choice.isLocal ? 0 : choice.target))
+        target: choice.isLocal ? 0 : choice.target, notify: { box.notified.append($0) }, watchdog: choice.watchdog))
     return (loop, daemon, settings)
   }
 

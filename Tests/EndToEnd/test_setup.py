@@ -199,3 +199,38 @@ def test_config_says_that_redis_is_gone_and_still_ends_well(fresh, redis_server)
     report = json.loads(fresh.run("clawd", "config", "--json", environment=environment).stdout)
     assert report["redis"]["state"] == "failed" and "refused" in report["redis"]["error"]
     assert json.loads(fresh.run("clawd", "config", "--json").stdout)["redis"] == {"state": "off"}
+
+
+def test_the_skill_is_put_where_openclaw_looks_with_programs_that_it_finds(fresh):
+    done = fresh.run("clawd", "skill", "install")
+    assert done.returncode == 66, done
+    assert b".openclaw" in done.stderr
+    (fresh.home / ".openclaw").mkdir()
+    done = fresh.run("clawd", "skill", "install")
+    assert done.returncode == 0, done
+    skill = fresh.home / ".openclaw" / "skills" / "openclaw-bus" / "SKILL.md"
+    assert done.stdout.decode().strip() == str(skill)
+    text = skill.read_text()
+    assert text.startswith("---\nname: openclaw-bus\n")
+    # The release programs are where no gateway looks.
+    programs = os.path.dirname(os.path.realpath(program("clawd")))
+    assert f"    {programs}/clawq get --as NAME" in text and f"`{programs}/clawq status`" in text
+    assert f"    {programs}/clawsend NAME - <<" in text
+    assert "requires" not in text
+    again = fresh.run("clawd", "skill", "install")
+    assert again.returncode == 0 and b"nothing to do" in again.stderr
+
+
+def test_a_skill_of_somebody_else_is_not_replaced_unless_asked(fresh):
+    workspace = fresh.folder / "workspace"
+    skill = workspace / "skills" / "openclaw-bus" / "SKILL.md"
+    skill.parent.mkdir(parents=True)
+    skill.write_text("---\nname: other\n---\n")
+    done = fresh.run("clawd", "skill", "install", "--workspace", workspace)
+    assert done.returncode == 65, done
+    assert skill.read_text() == "---\nname: other\n---\n"
+    assert fresh.run("clawd", "skill", "install", "--workspace", workspace, "--force").returncode == 0
+    skill.write_text(skill.read_text() + "older\n")
+    assert fresh.run("clawd", "skill", "install", "--workspace", workspace).returncode == 0
+    assert not skill.read_text().endswith("older\n")
+    assert fresh.run("clawd", "skill", "remove").returncode == 64

@@ -52,17 +52,17 @@ import Testing
     let path = temporary.write("config.json", "old", permissions: 0o644)
     let link = temporary.path + "/link"
     try #require(unsafe symlink(path, link) == 0)
-    try SecretFile.replace(link, with: Array("new".utf8), keeping: ".old")
+    try WholeFile.replace(link, with: Array("new".utf8), keeping: ".old")
     #expect(Folder.isSymbolicLink(link))
     #expect(try contents(path) == "new")
     #expect(try contents(path + ".old") == "old")
     #expect(try FileDescriptor(opening: path, [.readOnly]).status().mode & 0o777 == 0o600)
     let made = temporary.path + "/made"
-    try SecretFile.replace(made, with: Array("one".utf8))
-    try SecretFile.replace(made, with: Array("two".utf8))
+    try WholeFile.replace(made, with: Array("one".utf8))
+    try WholeFile.replace(made, with: Array("two".utf8))
     #expect(try contents(made) == "two")
     #expect(try temporary.open().names().sorted() == ["config.json", "config.json.old", "link", "made"])
-    #expect(throws: SystemError.self) { try SecretFile.replace(temporary.path + "/none/x", with: []) }
+    #expect(throws: SystemError.self) { try WholeFile.replace(temporary.path + "/none/x", with: []) }
   }
 
   private func contents(_ path: String) throws -> String {

@@ -1,4 +1,5 @@
-// What Glibc's Swift module does not show: epoll, inotify, signalfd, eventfd, futex, open-file-description locks.
+// What Glibc's Swift module does not show: epoll, inotify, signalfd, eventfd, futex, open-file-description locks; and
+// what C does more plainly.
 // Constants that are macros or enums of odd types are given plain integer types here, once.
 #ifndef CLINUX_H
 #define CLINUX_H
@@ -13,16 +14,20 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -100,6 +105,30 @@ static const uint32_t clinux_inotify_only_folder = IN_ONLYDIR;
 // ioctl is variadic. Answers 0 and how many bytes could be read now, or -1 with errno.
 static inline int clinux_bytes_to_read(int descriptor, int *count) {
   return ioctl(descriptor, FIONREAD, count);
+}
+
+// One datagram to the socket at `path`; a first '@' stands for the NUL of an abstract name (unix(7)). Never waits.
+// Answers the count sent, or -1 with errno.
+static inline ssize_t clinux_send_datagram(const char *path, const char *text, size_t count) {
+  struct sockaddr_un address;
+  memset(&address, 0, sizeof address);
+  address.sun_family = AF_UNIX;
+  const size_t length = strlen(path);
+  if (length == 0 || length >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  memcpy(address.sun_path, path, length);
+  if (path[0] == '@') address.sun_path[0] = 0;
+  const int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (descriptor < 0) return -1;
+  const ssize_t sent = sendto(
+      descriptor, text, count, MSG_NOSIGNAL, (const struct sockaddr *)&address,
+      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+  const int code = errno;
+  close(descriptor);
+  errno = code;
+  return sent;
 }
 
 #endif
