@@ -68,9 +68,11 @@ private struct Initialisation {
     let found = found()
     var given = ""
     if isTerminal {
-      notes.note("paste the Redis URL, or the redis-cli line of your provider, and press Enter (it is not shown)")
-      if let found { notes.note("with nothing pasted, the one in \(found.place) is taken") }
-      guard case .line(let line) = SecretLine.read(0, limit: Limits.secretFileBytes) else {
+      let typed = SecretLine.read(0, limit: Limits.secretFileBytes) {
+        if let found { notes.note("with nothing pasted, the URL in \(found.place) is taken") }
+        notes.note("paste the Redis URL, or the redis-cli line of your provider, and press Enter (it is not shown)")
+      }
+      guard case .line(let line) = typed else {
         throw Failure(.usage, "nothing was changed", why: "it was cancelled")
       }
       given = line
@@ -132,9 +134,10 @@ private struct Initialisation {
   private func settings(_ text: String) throws(Failure) -> Settings {
     let isThere = (try? FileDescriptor(opening: path, [.readOnly, .nonBlocking])) != nil
     do throws(SettingsFault) {
+      // A file that was named and is yet to be written is no fault here.
       return try Settings.load(
         configFlag: isThere ? configFlag : nil, flags: [.redisURL: text],
-        environment: isThere || configFlag == nil ? .process : Environment(["HOME": "/nonexistent"]))
+        environment: isThere ? .process : Environment(["HOME": "/nonexistent"]))
     } catch {
       throw Failure(error)
     }

@@ -12,14 +12,18 @@ package enum SecretLine {
   /// Reads one line from the terminal at `descriptor` without showing it. Keys are taken one by one, Ctrl-C among them,
   /// so that the terminal is as it was when this ends, however it does.
   ///
-  /// - Parameter limit: bytes; what is typed beyond is not taken.
-  package static func read(_ descriptor: Int32, limit: Int) -> Outcome {
+  /// - Parameters:
+  ///   - limit: bytes; what is typed beyond is not taken.
+  ///   - prompt: asks for the line. It is called when nothing that is typed is shown any more, and nothing is thrown away
+  ///     from then on: who pastes at once is heard.
+  package static func read(_ descriptor: Int32, limit: Int, prompt: () -> Void) -> Outcome {
     var before = termios()
     guard unsafe tcgetattr(descriptor, &before) == 0 else { return .cancelled }
     var quiet = before
     quiet.c_lflag &= ~tcflag_t(ECHO | ICANON | ISIG)
-    guard unsafe tcsetattr(descriptor, TCSAFLUSH, &quiet) == 0 else { return .cancelled }
-    defer { _ = unsafe tcsetattr(descriptor, TCSAFLUSH, &before) }
+    guard unsafe tcsetattr(descriptor, TCSANOW, &quiet) == 0 else { return .cancelled }
+    defer { _ = unsafe tcsetattr(descriptor, TCSANOW, &before) }
+    prompt()
     var line: [UInt8] = []
     var byte: UInt8 = 0
     while let count = try? systemCall("read", "", { unsafe Glibc.read(descriptor, &byte, 1) }), count == 1 {

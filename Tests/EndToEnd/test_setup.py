@@ -3,11 +3,12 @@
 import json
 import os
 import pty
+import select
 import stat
 
 import pytest
 
-from bus import program, wait_until
+from bus import PATIENCE, program, wait_until
 
 SECRET = "sesame-p4ss"
 
@@ -143,6 +144,8 @@ def test_at_a_terminal_it_asks_without_showing_and_asks_again(fresh, make_redis)
     def read_until(words):
         nonlocal seen
         while words not in seen:
+            ready, _, _ = select.select([terminal], [], [], PATIENCE)
+            assert ready, f"waited {PATIENCE} s in vain for {words}: {seen}"
             seen += os.read(terminal, 4096)
 
     read_until(b"it is not shown")
@@ -234,3 +237,15 @@ def test_a_skill_of_somebody_else_is_not_replaced_unless_asked(fresh):
     assert fresh.run("clawd", "skill", "install", "--workspace", workspace).returncode == 0
     assert not skill.read_text().endswith("older\n")
     assert fresh.run("clawd", "skill", "remove").returncode == 64
+
+
+@pytest.mark.parametrize("by_variable", [True, False])
+def test_a_file_that_is_named_is_made_where_it_is_named(fresh, redis_server, by_variable):
+    path = fresh.folder / "elsewhere.json"
+    if by_variable:
+        done = init(fresh, redis_server.url, environment={"OPENCLAW_BUS_CONFIG": str(path)})
+    else:
+        done = init(fresh, redis_server.url, "--config", path)
+    assert done.returncode == 0, done
+    assert json.loads(path.read_text()) == {"redis_url": redis_server.url}
+    assert not stored(fresh).exists()
