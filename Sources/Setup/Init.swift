@@ -42,7 +42,7 @@ private struct Initialisation {
     while true {
       left -= 1
       do throws(Failure) {
-        let pasted = try ask()
+        let pasted = try ask(file)
         if let changed = pasted.changed { notes.note(changed) }
         let (url, report) = try tried(pasted.text)
         try store(url, file)
@@ -58,14 +58,15 @@ private struct Initialisation {
   // MARK: - Where the URL comes from
 
   /// A URL that lies about, and where.
-  private func found() -> (text: String, place: String)? {
+  private func found(_ file: [UInt8]) -> (text: String, place: String)? {
     if let text = Environment.process.text("UPSTASH_REDIS_URL") { return (text, "the variable UPSTASH_REDIS_URL") }
+    if let url = SettingsEditor.value(of: Setting.Key.redisURL.name, in: file.span) { return (url, path) }
     if let url = subscriber?.url { return (url, subscriber?.path ?? "") }
     return nil
   }
 
-  private func ask() throws(Failure) -> PastedURL {
-    let found = found()
+  private func ask(_ file: [UInt8]) throws(Failure) -> PastedURL {
+    let found = found(file)
     var given = ""
     if isTerminal {
       let typed = SecretLine.read(0, limit: Limits.secretFileBytes) {

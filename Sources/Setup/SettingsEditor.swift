@@ -26,6 +26,23 @@ package enum SettingsEditor {
     return (try replaced(key, value, in: json.readable), false)
   }
 
+  /// The string that `file` has for `key`; nil where it has none, or cannot be read.
+  package static func value(of key: String, in file: borrowing Span<UInt8>) -> String? {
+    var json = ByteBuffer(capacity: max(file.count, 1))
+    guard (try? JSON5.normalize(file, into: &json)) != nil else { return nil }
+    return (try? string(key, in: json.readable)) ?? nil
+  }
+
+  private static func string(_ key: String, in bytes: borrowing Span<UInt8>) throws(JSONFault) -> String? {
+    var members = try JSONObjectScanner(copy bytes)
+    var found: String?
+    while let member = try members.next() {
+      guard JSONString.decode(bytes.extracting(member.name)) == key else { continue }
+      found = member.value.kind == .string ? JSONString.decode(bytes.extracting(member.value.content)) : nil
+    }
+    return found
+  }
+
   private static func append(_ key: String, _ value: String, to text: inout ByteBuffer) {
     text.append(jsonString: key)
     text.append(": ")

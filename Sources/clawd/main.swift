@@ -25,7 +25,7 @@ let program = Program(
       options: [InitOption.unchecked],
       details: [
         "At a terminal it asks; else it reads standard input, and where nothing stands there takes the URL that it finds "
-          + "in $UPSTASH_REDIS_URL or in the service of the Python version. Quotes, blanks and the whole redis-cli line of a "
+          + "in $UPSTASH_REDIS_URL, in the configuration or in the service of the Python version. Quotes, blanks and the whole redis-cli line of a "
           + "provider are understood, and the URL is never shown.",
         "It is stored in the configuration file (0600), with all else in it kept, and only after Redis has answered.",
       ],

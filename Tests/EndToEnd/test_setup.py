@@ -249,3 +249,12 @@ def test_a_file_that_is_named_is_made_where_it_is_named(fresh, redis_server, by_
     assert done.returncode == 0, done
     assert json.loads(path.read_text()) == {"redis_url": redis_server.url}
     assert not stored(fresh).exists()
+
+
+def test_the_url_of_the_file_is_taken_and_tried_again_where_nothing_is_given(fresh, redis_server):
+    text = "{\"telegram_group_id\": -100, \"redis_url\": \"" + redis_server.url + "\"}"
+    stored(fresh).write_text(text)
+    done = init(fresh, "")
+    assert done.returncode == 0, done
+    assert b"answers in" in done.stdout
+    assert stored(fresh).read_text() == text
