@@ -13,9 +13,10 @@ package enum ConfigOption {
 /// `clawd config`: every effective setting, where it comes from, and how Redis is at this moment.
 package func showConfiguration(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> ExitCode {
   let settings = try arguments.loadSettings(notes)
+  let flag = try arguments.text(.stateDir)
   let stateFolder: String
   do throws(StateFolderError) {
-    stateFolder = try StateFolder.locate(flag: try? arguments.text(.stateDir), environment: .process)
+    stateFolder = try StateFolder.locate(flag: flag, environment: .process)
   } catch {
     throw Failure(error)
   }

@@ -44,6 +44,8 @@ private struct Initialisation {
       do throws(Failure) {
         let pasted = try ask(file)
         if let changed = pasted.changed { notes.note(changed) }
+        // What else is wrong in the file is said before anything is written into it.
+        _ = try settings(pasted.text)
         let (url, report) = try tried(pasted.text)
         try store(url, file)
         return try say(url, report)

@@ -49,7 +49,7 @@ package func installSkill(_ arguments: Arguments, _ notes: StandardError) throws
     }
   }
   var output = StandardOutput()
-  output.buffer.append(utf8: path + "\n")
+  output.buffer.append(utf8: (realPath(path) ?? path) + "\n")
   try output.write()
   return .success
 }

@@ -234,7 +234,8 @@ def test_a_skill_of_somebody_else_is_not_replaced_unless_asked(fresh):
     assert skill.read_text() == "---\nname: other\n---\n"
     assert fresh.run("clawd", "skill", "install", "--workspace", workspace, "--force").returncode == 0
     skill.write_text(skill.read_text() + "older\n")
-    assert fresh.run("clawd", "skill", "install", "--workspace", workspace).returncode == 0
+    again = fresh.run("clawd", "skill", "install", "--workspace", "workspace")
+    assert again.returncode == 0 and again.stdout.decode().strip() == os.path.realpath(skill)
     assert not skill.read_text().endswith("older\n")
     assert fresh.run("clawd", "skill", "remove").returncode == 64
 
@@ -258,3 +259,18 @@ def test_the_url_of_the_file_is_taken_and_tried_again_where_nothing_is_given(fre
     assert done.returncode == 0, done
     assert b"answers in" in done.stdout
     assert stored(fresh).read_text() == text
+
+
+@pytest.mark.parametrize("options", [(), ("--unchecked",)])
+def test_a_file_with_another_fault_is_left_as_it_is(fresh, options):
+    stored(fresh).write_text("{queue_bytes: 5}")
+    done = init(fresh, "local", *options)
+    assert done.returncode == 78, done
+    assert b"queue_bytes" in done.stderr
+    assert stored(fresh).read_text() == "{queue_bytes: 5}"
+    assert os.listdir(fresh.home) == [stored(fresh).name]
+
+
+def test_config_refuses_an_empty_state_folder(fresh):
+    fresh.names_state = False
+    assert fresh.run("clawd", "config", "--state-dir=").returncode == 64
