@@ -87,6 +87,7 @@ func run(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> Exit
   } catch {
     throw Failure(error)
   }
+  let watch = watchConfiguration(loop, settings, log) { daemon.received(.hangUp) }
   do throws(SystemError) {
     try signals.start(loop, daemon)
     try loop.run()
@@ -95,12 +96,24 @@ func run(_ arguments: Arguments, _ notes: StandardError) throws(Failure) -> Exit
     throw Failure("cannot go on", error)
   }
   daemon.end()
+  watch?.stop()
   signals.stop()
   resolver.stop()
   guard !daemon.lostItsFiles else {
     throw Failure(.inputOutput, "the queue in \(path) was removed or replaced", whatToDo: "start clawd again")
   }
   return .success
+}
+
+/// Has the configuration read again when its file is replaced; nil where there is none, or it cannot be watched.
+private func watchConfiguration(
+  _ loop: EventLoop, _ settings: Settings, _ log: DaemonLog, changed: @escaping () -> Void
+) -> ConfigurationWatch? {
+  guard let file = settings.file else { return nil }
+  do throws(SystemError) { return try ConfigurationWatch(loop, path: file, changed: changed) } catch {
+    log(.warning, "\(file) cannot be watched, so SIGHUP alone has it read again: \(error)")
+    return nil
+  }
 }
 
 /// Opens the queue file, says what became of it, and sets the consumers' marks right after a crash of the machine.

@@ -274,3 +274,28 @@ def test_a_file_with_another_fault_is_left_as_it_is(fresh, options):
 def test_config_refuses_an_empty_state_folder(fresh):
     fresh.names_state = False
     assert fresh.run("clawd", "config", "--state-dir=").returncode == 64
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_running_daemon_notices_that_its_configuration_was_replaced(make_node, linked):
+    node = make_node("ada", {"channel": "one"}, start=False)
+    if linked:
+        kept = node.folder / "kept"
+        kept.mkdir()
+        node.config_path.rename(kept / "real.json")
+        node.config_path.symlink_to(kept / "real.json")
+    node.start()
+    assert "read again" not in node.log
+    done = node.run("clawd", "init", stdin=b"local")
+    assert done.returncode == 0, done
+    wait_until("it is read", lambda: "configuration read again" in node.log)
+    assert "redis_url has changed" in node.log
+    other = node.folder / "other.json"
+    other.write_text("{")
+    os.replace(other, node.config_path)
+    wait_until("what cannot be used is said", lambda: "the one before stays in force" in node.log)
+    other.write_text('{"redis_url": "local"}')
+    os.replace(other, node.config_path)
+    wait_until("it is read", lambda: node.log.count("configuration read again") == 2)
+    node.send("it works on")
+    assert node.texts(1) == ["it works on"]
