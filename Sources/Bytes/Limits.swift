@@ -78,6 +78,8 @@ package enum Limits {
   /// The root of an HTTP service in the configuration; and a secret in a file of its own.
   package static let urlBytes = 2048
   package static let secretFileBytes = 16 * 1024
+  /// Of what a command that we run writes to each of its outputs, as much is kept.
+  package static let commandOutputBytes = 64 * 1024
   /// A channel's name, in bytes.
   package static let channelNameBytes = 1...256
 
